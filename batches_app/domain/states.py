@@ -94,6 +94,8 @@ class Policy(NamedTuple):
     needs_push: bool = True
     needs_confirm: bool = False
     is_paused: bool = False
+    cancel_mask: int = 0
+    """Bit 1 << status for each status that is being canceled: such a task is handed out no more (rules.md §3)."""
     schedule_at: datetime | None = None
     finish_at: datetime | None = None
 
@@ -314,6 +316,8 @@ def _due(task: TaskFacts, earliest: datetime) -> datetime | None:
 
 def _confirm(task: TaskFacts, event: Event, now: datetime) -> Decision:
     policy = task.policy
+    if is_being_canceled(task):
+        return Decision(task, Verdict.REFUSED, refusal="being_canceled")
     if policy.schedule_at is not None and now < policy.schedule_at:
         return Decision(task, Verdict.REFUSED, refusal="before_schedule")
     if policy.finish_at is not None and now >= policy.finish_at:
@@ -328,9 +332,15 @@ def _succeed(task: TaskFacts, version: str, now: datetime) -> Decision:
     return Decision(facts, Verdict.APPLIED, (History(EventKind.VERSION, {"version": version}),))
 
 
+def is_being_canceled(task: TaskFacts) -> bool:
+    """A cancel was asked for on the batch and has not reached this task yet."""
+    return bool(task.policy.cancel_mask >> task.status & 1)
+
+
 def _may_start_from(task: TaskFacts, current_version: str) -> bool:
+    """An edit of the source versions holds for later matches: a task keeps the one that it was matched with (rules.md §7)."""
     allowed = task.policy.allowed_sources
-    return allowed is None or current_version in allowed
+    return allowed is None or current_version in allowed or bool(current_version and current_version == task.source_version)
 
 
 def _source_changed(task: TaskFacts, current_version: str, now: datetime) -> Decision:
@@ -348,6 +358,8 @@ def _hand_out(task: TaskFacts, current_version: str, push_no: int) -> TaskFacts:
 
 def _push_due(task: TaskFacts, event: Event, now: datetime) -> Decision:
     assert isinstance(event, PushDue)
+    if is_being_canceled(task):
+        return Decision(task, Verdict.REFUSED, refusal="being_canceled")
     if event.current_version == task.policy.target_version:
         return _succeed(task, event.current_version, now)
     if not _may_start_from(task, event.current_version):
@@ -391,6 +403,8 @@ def _acknowledged(task: TaskFacts, event: Event, now: datetime) -> Decision:
 def _pulled(task: TaskFacts, event: Event, now: datetime) -> Decision:
     assert isinstance(event, Pulled)
     policy = task.policy
+    if is_being_canceled(task):
+        return Decision(task, Verdict.REFUSED, refusal="being_canceled")
     waits = policy.schedule_at is not None and now < policy.schedule_at
     if task.status != IN_PROGRESS and (waits or policy.is_paused or _is_after_finish(task, now)):
         return Decision(task, Verdict.REFUSED, refusal="not_yet")

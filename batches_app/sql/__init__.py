@@ -1,0 +1,1 @@
+"""Named set-based statements, both dialects side by side."""

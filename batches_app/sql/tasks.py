@@ -1,0 +1,179 @@
+"""Statements that write what `domain.states` decided: task facts, history, counters. Both dialects side by side.
+
+Rows travel as one JSON parameter: SQLite takes few parameters, and PostgreSQL parses one text faster than many arrays.
+Nothing here decides; nothing here may be called outside a transaction that has locked the rows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+from django.db import connection
+
+FACT_COLUMNS: Final[tuple[tuple[str, str], ...]] = (
+    ("status", "smallint"),
+    ("is_offline", "boolean"),
+    ("source_version", "text"),
+    ("push_no", "integer"),
+    ("attempt", "smallint"),
+    ("is_retry_pending", "boolean"),
+    ("not_before", "timestamptz"),
+    ("due_at", "timestamptz"),
+    ("lease_until", "timestamptz"),
+    ("notified_at", "timestamptz"),
+    ("confirmed_at", "timestamptz"),
+    ("progress", "smallint"),
+    ("progress_text", "text"),
+    ("progress_at", "timestamptz"),
+    ("first_progress_at", "timestamptz"),
+    ("deadline_at", "timestamptz"),
+    ("notify_seconds_left", "integer"),
+    ("reason", "smallint"),
+    ("reason_text", "text"),
+    ("ended_at", "timestamptz"),
+    ("late_success_at", "timestamptz"),
+    ("rolled_back_at", "timestamptz"),
+)
+"""The columns of a task that a decision may change, with PostgreSQL's types."""
+PROGRESS_COLUMNS: Final = tuple(c for c in FACT_COLUMNS if c[0] in {"progress", "progress_text", "progress_at"})
+"""Mere progress touches no indexed column: PostgreSQL updates the row in place (hot path)."""
+
+COUNT_COLUMNS: Final = (
+    "confirm",
+    "queued",
+    "queued_offline",
+    "notified",
+    "in_progress",
+    "succeeded",
+    "failed",
+    "canceled",
+    "late_success",
+    "rolled_back",
+    "ever_notified",
+)
+
+
+class HistoryRow(NamedTuple):
+    """A line to insert into `TaskEvent`."""
+
+    task_id: int
+    at: str
+    kind: int
+    status: int
+    detail: str
+
+
+def is_postgresql() -> bool:
+    """The dialect of the default connection."""
+    return connection.vendor == "postgresql"
+
+
+def time_text(moment: datetime | None) -> str | None:
+    """A time as the database's text: PostgreSQL takes ISO 8601, SQLite must have the form that Django writes (naive UTC)."""
+    if moment is None:
+        return None
+    text = moment.isoformat(sep=" ")
+    return text if is_postgresql() else text[:-6]
+
+
+def _record_source(columns: Sequence[tuple[str, str]]) -> str:
+    """`FROM` item `x` with the given columns out of one JSON parameter: a list of lists on SQLite, of objects on PostgreSQL."""
+    if is_postgresql():
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns)
+        return f"json_to_recordset(%s::json) AS x({typed})"
+    picked = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name, _ in columns)
+    return f"(SELECT {picked} FROM json_each(%s)) AS x"
+
+
+def _run(statement: str, parameters: Sequence[Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def update_facts(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]], now: datetime) -> int:
+    """Write the given fact columns of locked tasks. Each row: `id` and a value per column (times as `time_text`)."""
+    if not rows:
+        return 0
+    assignments = ", ".join(f"{name} = x.{name}" for name, _ in columns)
+    source = _record_source((("id", "bigint"), *columns))
+    statement = f"UPDATE batches_app_task SET {assignments}, updated_at = %s FROM {source} WHERE batches_app_task.id = x.id"
+    return _run(statement, (time_text(now), orjson.dumps(rows).decode()))
+
+
+def insert_history(rows: Sequence[HistoryRow]) -> int:
+    """Append lines to the tasks' history, in the given order."""
+    if not rows:
+        return 0
+    columns = (("task_id", "bigint"), ("at", "timestamptz"), ("kind", "smallint"), ("status", "smallint"), ("detail", "text"))
+    detail = "x.detail::jsonb" if is_postgresql() else "x.detail"
+    statement = (
+        "INSERT INTO batches_app_taskevent (task_id, at, kind, status, detail) "
+        f"SELECT x.task_id, x.at, x.kind, x.status, {detail} FROM {_record_source(columns)}"
+    )
+    return _run(statement, (orjson.dumps([row._asdict() for row in rows]).decode(),))
+
+
+def move_counts(table: str, key: str, deltas: Mapping[int, Mapping[str, int]]) -> None:
+    """Add deltas to counter rows, one statement a row, in key order (the lock order of the architecture)."""
+    for owner in sorted(deltas):
+        changes = {name: delta for name, delta in deltas[owner].items() if delta}
+        assignments = "".join(f"{name} = {name} + %s, " for name in changes)
+        statement = f"UPDATE {table} SET {assignments}revision = revision + 1 WHERE {key} = %s"
+        _run(statement, (*changes.values(), owner))
+
+
+def move_batch_counts(deltas: Mapping[int, Mapping[str, int]]) -> None:
+    """Deltas of `COUNT_COLUMNS` by batch id; every named batch gets a new revision, also with empty deltas."""
+    move_counts("batches_app_batchcounts", "batch_id", deltas)
+
+
+def move_package_counts(deltas: Mapping[int, Mapping[str, int]]) -> None:
+    """Deltas of `COUNT_COLUMNS` by package id."""
+    move_counts("batches_app_packagecounts", "package_id", deltas)
+
+
+def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
+    """Deltas by (batch id, reason, source version); missing rows are made."""
+    rows = [
+        {"batch_id": batch, "reason": reason, "source_version": version, "count": delta}
+        for (batch, reason, version), delta in sorted(deltas.items())
+        if delta
+    ]
+    if not rows:
+        return
+    columns = (("batch_id", "bigint"), ("reason", "smallint"), ("source_version", "text"), ("count", "integer"))
+    names = ", ".join(name for name, _ in columns)
+    picked = ", ".join(f"x.{name}" for name, _ in columns)
+    body = orjson.dumps([{**row, "count": 0} for row in rows]).decode()
+    _run(  # rows first: an upsert of a negative delta would trip the check constraint before it adds
+        f"INSERT INTO batches_app_failurecount ({names}) SELECT {picked} FROM {_record_source(columns)} WHERE true "
+        "ON CONFLICT (batch_id, reason, source_version) DO NOTHING",
+        (body,),
+    )
+    _run(
+        f"UPDATE batches_app_failurecount SET count = batches_app_failurecount.count + x.count FROM {_record_source(columns)} "
+        "WHERE batches_app_failurecount.batch_id = x.batch_id AND batches_app_failurecount.reason = x.reason "
+        "AND batches_app_failurecount.source_version = x.source_version",
+        (orjson.dumps(rows).decode(),),
+    )
+
+
+def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, now: datetime) -> None:
+    """Queue (device id, module id) pairs for the dynamic batches; a new version outranks a request that only freed a lane."""
+    body = [{"device_id": device, "module_id": module} for device, module in sorted(set(rows))]
+    if not body:
+        return
+    columns = (("device_id", "bigint"), ("module_id", "bigint"))
+    flag = "true" if is_new_version else "false"
+    either = "batches_app_matchrequest.is_new_version OR excluded.is_new_version"
+    _run(
+        "INSERT INTO batches_app_matchrequest (device_id, module_id, is_new_version, requested_at) "
+        f"SELECT x.device_id, x.module_id, {flag}, %s{'::timestamptz' if is_postgresql() else ''} "
+        f"FROM {_record_source(columns)} WHERE true "
+        f"ON CONFLICT (device_id, module_id) DO UPDATE SET is_new_version = ({either})",
+        (time_text(now), orjson.dumps(body).decode()),
+    )
+
+

@@ -1,7 +1,7 @@
 """The vocabulary of the outbox, in one place: what a transaction may tell the world, as small JSON objects.
 
-Every event is a dict with the key `kind`. Public ids only, never database keys; statuses are the integers of
-`batches_app.domain.states`. Builders only; nothing here reads or writes.
+Every event is a dict with the key `kind`. Batches, packages, tasks and devices are named by their public ids (a task's `device` is
+its name, which outlives the device), modules by their keys; statuses are the integers of `batches_app.domain.states`. Builders only; nothing here reads or writes.
 
 =================  ============================================================  ==========================================
 kind               fields                                                        told when
@@ -12,8 +12,8 @@ tasks.range        batch, status, count                                         
 batch.changed      batch, package                                                a batch's own facts changed (status, pause,
                                                                                  rate, launch or cancel progress)
 package.changed    package                                                       a package was made, edited, verified, deleted
-version.changed    product, device, module, version, previous                    a device reported another version
-presence.changed   product, device, online                                       a device came online or went offline
+version.changed    device, module, version, previous                             a device reported another version
+presence.changed   device, online                                                a device came online or went offline
 =================  ============================================================  ==========================================
 """
 
@@ -54,6 +54,21 @@ def tasks_range(*, batch: str, status: int, count: int) -> Event:
 def batch_changed(*, batch: str, package: str) -> Event:
     """A batch was made, or its own facts changed."""
     return {"kind": BATCH_CHANGED, "batch": batch, "package": package}
+
+
+def package_changed(*, package: str) -> Event:
+    """An update package was made, edited or deleted, or its verification moved."""
+    return {"kind": PACKAGE_CHANGED, "package": package}
+
+
+def version_changed(*, device: str, module: int, version: str, previous: str) -> Event:
+    """A device reported a version of a module that differs from its last one."""
+    return {"kind": VERSION_CHANGED, "device": device, "module": module, "version": version, "previous": previous}
+
+
+def presence_changed(*, device: str, is_online: bool) -> Event:
+    """A device came online or went offline."""
+    return {"kind": PRESENCE_CHANGED, "device": device, "online": is_online}
 
 
 def package_changed(*, package: str) -> Event:

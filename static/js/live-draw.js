@@ -1,0 +1,145 @@
+/* Frames become numbers, bars and cells, in place. Rows never come, leave or move: a row that no longer fits the filter stays,
+   dimmed, and what changed beyond the loaded rows is offered as a link. */
+
+import { setMoment } from "./ago.js";
+import { refreshBulk } from "./bulk.js";
+import { announce, grouped, percentOf, say } from "./words.js";
+
+const looks = JSON.parse(document.getElementById("state-looks")?.textContent ?? "{}");
+const text = (root, selector, value) => {
+  for (const place of root.querySelectorAll(selector)) if (place.textContent !== value) place.textContent = value;
+};
+
+/** The public ids of the tasks whose rows stand on the page. */
+export const shownTasks = () => [...document.querySelectorAll("tr[data-task]")].map((row) => row.dataset.task);
+
+/** Draw one frame of any type. */
+export function draw(frame) {
+  if (frame.type === "batch") drawBatch(frame);
+  else if (frame.type === "package") drawPackage(frame);
+}
+
+function drawPackage(frame) {
+  for (const scope of document.querySelectorAll(`[data-package="${CSS.escape(frame.package)}"]`)) {
+    if (frame.counts) drawCounts(scope, frame.counts);
+  }
+  for (const batch of frame.batches ?? []) drawBatch(batch);
+}
+
+function drawBatch(frame) {
+  for (const scope of document.querySelectorAll(`[data-batch="${CSS.escape(frame.batch)}"]`)) {
+    if (scope.dataset.drawn && Number(scope.dataset.drawn) > frame.revision) continue;
+    scope.dataset.drawn = frame.revision;
+    drawCounts(scope, frame.counts);
+    drawStatus(scope, frame);
+    drawWork(scope, frame);
+  }
+  for (const task of frame.tasks ?? []) drawTask(task);
+  if (frame.tasks?.length) refreshBulk();
+}
+
+function drawCounts(scope, counts) {
+  for (const place of scope.querySelectorAll("[data-count]")) {
+    const value = place.dataset.count.split("+").reduce((sum, name) => sum + (counts[name] ?? 0), 0);
+    const written = grouped(value);
+    if (place.textContent !== written) place.textContent = written;
+    place.closest("[data-zeroes]")?.toggleAttribute("data-zero", value === 0);
+  }
+  for (const place of scope.querySelectorAll("[data-share]")) {
+    place.textContent = percentOf(counts[place.dataset.share] ?? 0, counts.all);
+  }
+  for (const bar of scope.querySelectorAll("[data-bar]")) drawBar(bar, counts);
+  if (scope.hasAttribute("data-announce")) {
+    announce(say("announce", { updated: grouped(counts.SUCCEEDED), failed: grouped(counts.FAILED) }));
+    offerRefresh(counts);
+  }
+}
+
+function drawBar(bar, counts) {
+  const said = [];
+  for (const segment of bar.children) {
+    const count = counts[segment.dataset.seg] ?? 0;
+    segment.toggleAttribute("hidden", count === 0);
+    segment.setAttribute("width", `${(100 * count) / Math.max(1, counts.all)}%`);
+    if (count) said.push(`${looks.task[segment.dataset.seg].label} ${grouped(count)}`);
+  }
+  bar.setAttribute("aria-label", said.join(", ") || say("no_devices"));
+}
+
+function drawState(place, look, name, label, detail) {
+  place.dataset.state = name;
+  place.className = place.className.replace(/k-\w+/, `k-${look.kind}`);
+  place.querySelector("use").setAttribute("href", `#i-${look.icon}`);
+  text(place, "[data-label]", label);
+  text(place, "[data-detail]", detail);
+}
+
+function drawStatus(scope, frame) {
+  const name = frame.paused && frame.status === "IN_PROGRESS" ? "PAUSED" : frame.status;
+  for (const place of scope.querySelectorAll("[data-batch-state] [data-state]")) {
+    if (place.dataset.state === name) continue;
+    drawState(place, looks.batch[name], name, looks.batch[name].label, "");
+    scope.dispatchEvent(new CustomEvent("batch-state", { bubbles: true, detail: { name } }));
+  }
+  if (!scope.dataset.status || scope.dataset.status === name) return;
+  for (const part of document.querySelectorAll("[data-while]")) part.hidden = !part.dataset.while.split(" ").includes(name);
+  scope.dataset.status = name;
+}
+
+function drawWork(scope, frame) {
+  const { launch, cancel } = frame;
+  for (const part of scope.querySelectorAll("[data-launching]")) {
+    part.hidden = launch?.state !== "writing";
+    text(part, "[data-work]", say("launching", { done: grouped(launch?.written ?? 0), total: grouped(launch?.total ?? 0) }));
+  }
+  for (const part of scope.querySelectorAll("[data-canceling]")) {
+    part.hidden = !cancel?.requested;
+    text(part, "[data-work]", say("canceling", { done: grouped(cancel?.done ?? 0) }));
+  }
+}
+
+function drawTask(task) {
+  const row = document.querySelector(`tr[data-task="${CSS.escape(task.id)}"]`);
+  if (!row) return;
+  const look = looks.task[task.status];
+  const [, label, detail] = task.label.match(/^([^(（]*?)\s*((?:[(（].*)?)$/u);
+  const state = row.querySelector("[data-cell=state] [data-state]");
+  if (state) drawState(state, look, task.status, label, detail);
+  text(row, "[data-cell=note]", task.detail ?? "");
+  text(row, "[data-cell=attempt]", task.attempt ?? "");
+  const step = row.querySelector("[data-cell=progress]");
+  if (step) drawProgress(step, look, task.progress);
+  const moment = row.querySelector("[data-cell=when] time");
+  if (moment && task.at) setMoment(moment, task.at);
+  drawPossible(row, task.status);
+}
+
+function drawProgress(cell, look, progress) {
+  const bar = cell.querySelector("progress");
+  bar.hidden = progress === null || progress === undefined;
+  bar.className = `step k-${look.kind}`;
+  bar.value = progress ?? 0;
+  text(cell, "[data-percent]", bar.hidden ? "" : `${progress} %`);
+}
+
+function drawPossible(row, status) {
+  const ended = ["SUCCEEDED", "FAILED", "CANCELED"].includes(status);
+  row.toggleAttribute("data-open", !ended);
+  row.toggleAttribute("data-ended", status === "FAILED" || status === "CANCELED");
+  row.toggleAttribute("data-waits", status === "CONFIRM");
+  const box = row.querySelector("input[type=checkbox]");
+  if (box) box.disabled = ended;
+  if (box && ended) box.checked = false;
+  const filter = row.closest("[data-filter]")?.dataset.filter;
+  row.classList.toggle("gone", Boolean(filter) && !filter.split(",").includes(status));
+}
+
+/* How many devices of the shown states there were when the list was made, and how many there are now. */
+function offerRefresh(counts) {
+  const chip = document.querySelector("[data-newer]");
+  if (!chip) return;
+  const now = chip.dataset.newer.split("+").reduce((sum, name) => sum + (counts[name] ?? 0), 0);
+  const gained = now - Number(chip.dataset.then);
+  chip.hidden = gained <= 0;
+  text(chip, "[data-newer-words]", say("newer", { count: grouped(gained) }));
+}

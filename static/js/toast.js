@@ -4,7 +4,7 @@
 import { say } from "./words.js";
 
 const LIFE = 6000;
-const place = () => document.getElementById("toasts");
+const place = () => document.getElementById("messages");
 
 /** Show a sentence; `kind` "bad" stays until it is closed. `action` is {label, href}. */
 export function toast(text, { kind = "good", action = null } = {}) {
@@ -30,8 +30,13 @@ function settle(box) {
 document.addEventListener("click", (event) => event.target.closest(".toast-x .close")?.closest(".toast-x").remove());
 document.addEventListener("toast", (event) => toast(event.detail.text, event.detail));
 document.addEventListener("htmx:sendError", () => toast(say("not_sent"), { kind: "bad" }));
-document.addEventListener("htmx:responseError", (event) => {
+
+/* A refused request brings its own sentence for this place, or the form again with its errors (422); any other failure does not. */
+document.addEventListener("htmx:beforeSwap", (event) => {
   const { status } = event.detail.xhr;
-  if (status !== 422) toast(event.detail.xhr.getResponseHeader("X-Problem") || say("not_done", { status }), { kind: "bad" });
+  if (status < 400) return;
+  event.detail.shouldSwap = status === 422 || event.detail.xhr.getResponseHeader("HX-Retarget") !== null;
+  event.detail.isError = false;
+  if (!event.detail.shouldSwap) toast(say("not_done", { status }), { kind: "bad" });
 });
-for (const box of document.querySelectorAll("#toasts .toast-x")) settle(box);
+for (const box of document.querySelectorAll("#messages .toast-x")) settle(box);

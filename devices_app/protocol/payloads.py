@@ -36,6 +36,8 @@ class DropReason(StrEnum):
     BAD_STEP = "bad_step"
     BAD_BLOCK = "bad_block"
     BAD_PRESENCE = "bad_presence"
+    UNPROCESSABLE = "unprocessable"
+    """Understood, but it could not be applied: the gateway found it by halving a micro-batch."""
 
 
 @dataclass(slots=True)

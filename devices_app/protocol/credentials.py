@@ -74,22 +74,10 @@ def registration_sign_of(
     return _sign(f"deviceName{device_name}productKey{product_key}random{random}", product_secret, sign_method.lower())
 
 
-def is_registration_right(login: Login, password: str, product_secret: str) -> bool:
-    """Whether a client that connects with `authType=register` knows the product's secret."""
-    expected = registration_sign_of(
-        product_key=login.product_key,
-        device_name=login.device_name,
-        random=login.random,
-        product_secret=product_secret,
-        sign_method=login.sign_method,
-    )
-    return bool(login.random) and _is_same(expected, password)
-
-
-def is_registration_sign_right(
+def is_registration_right(
     *, product_key: str, device_name: str, random: str, sign: str, sign_method: str, product_secret: str
 ) -> bool:
-    """Whether the form fields of a dynamic registration over HTTP are signed with the product's secret."""
+    """Whether a dynamic registration, over MQTT or HTTP, is signed with the product's secret."""
     expected = registration_sign_of(
         product_key=product_key,
         device_name=device_name,

@@ -1,0 +1,10 @@
+"""Who did what."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AuditConfig(AppConfig):
+    name = "ota_console.audit"
+    label = "audit"
+    verbose_name = _("Audit")

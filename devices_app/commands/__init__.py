@@ -1,0 +1,1 @@
+"""What people and programs ask of products, devices, modules and groups."""

@@ -38,6 +38,10 @@ DOWNLOAD_URL = env.url("DOWNLOAD_URL", PUBLIC_URL, schemes=("http", "https"))
 REDIS_URL = env.url("REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "memory"))
 MQTT_URL = env.url("MQTT_URL", "mqtt://127.0.0.1:1883", schemes=("mqtt", "mqtts"))
 """The broker as the gateway and the workers reach it, with user and password if it asks for them."""
+MQTT_CA_FILE = env.text("MQTT_CA_FILE", "")
+"""The certificate that signed the broker's, for mqtts://; empty: those that the system trusts."""
+GATEWAY_CLIENT_ID = env.text("GATEWAY_CLIENT_ID", "ota-gateway")
+"""Names the gateway's session in the broker: the same for the active gateway and its standbys, another for another fleet."""
 
 _public = urlsplit(PUBLIC_URL)
 _download = urlsplit(DOWNLOAD_URL)
@@ -120,6 +124,7 @@ INSTALLED_APPS = [
     "ota_console.core",
     "ota_console.accounts",
     "ota_console.outbox",
+    "ota_console.gateway",
     "ota_console.audit",
     "ota_console.web",
     "ota_console.ops",

@@ -71,28 +71,6 @@ def presence_changed(*, device: str, is_online: bool) -> Event:
     return {"kind": PRESENCE_CHANGED, "device": device, "online": is_online}
 
 
-def package_changed(*, package: str) -> Event:
-    """An update package was made, edited or deleted, or its verification moved."""
-    return {"kind": PACKAGE_CHANGED, "package": package}
-
-
-def version_changed(*, product: str, device: str, module: str, version: str, previous: str) -> Event:
-    """A device reported a version that differs from its last one. `product` is the product key."""
-    return {
-        "kind": VERSION_CHANGED,
-        "product": product,
-        "device": device,
-        "module": module,
-        "version": version,
-        "previous": previous,
-    }
-
-
-def presence_changed(*, product: str, device: str, online: bool) -> Event:
-    """A device came online or went offline. `product` is the product key."""
-    return {"kind": PRESENCE_CHANGED, "product": product, "device": device, "online": online}
-
-
 def pack(events: Sequence[Event]) -> list[Event]:
     """Join neighbouring `task.changed` of one batch into one `tasks.changed`: a micro-batch's row is half as long. Keeps order."""
     packed: list[Event] = []

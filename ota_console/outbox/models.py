@@ -14,7 +14,9 @@ class OutboxMessage(models.Model):
 
     class Meta:
         ordering = ("id",)
-        indexes = (models.Index(fields=("partition", "id"), name="outbox_unsent", condition=models.Q(sent_at__isnull=True)),)
+        indexes = (
+            models.Index(fields=("partition", "id"), name="outbox_unsent", condition=models.Q(sent_at__isnull=True)),
+        )
 
     def __str__(self) -> str:
         return f"{self.id}"

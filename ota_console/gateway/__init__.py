@@ -1,0 +1,1 @@
+"""The process between broker and database: messages in, micro-batches committed, acknowledgements out."""

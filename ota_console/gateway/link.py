@@ -1,0 +1,177 @@
+"""The gateway's network thread: a persistent session with the broker, messages into the batcher, replies and acknowledgements out.
+
+Reconnects for ever, with backoff. Must not touch the database: a slow transaction must not cost the connection.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from typing import Final, NamedTuple
+
+import structlog
+
+from devices_app.protocol.topics import GATEWAY_FILTERS
+from ota_console.gateway.adapter import (
+    BrokerConnection,
+    BrokerUnavailable,
+    Endpoint,
+    Identity,
+    Message,
+    Version,
+    VersionRefused,
+)
+from ota_console.gateway.batcher import Batcher
+from ota_console.gateway.session import RECEIVE_MAXIMUM, Backoff, Received
+
+TURN_SECONDS: Final = 0.5
+SUBSCRIBED: Final = tuple(GATEWAY_FILTERS)
+FIRST_WAIT_SECONDS: Final = 0.2
+MOST_WAIT_SECONDS: Final = 10.0
+GOODBYE_SECONDS: Final = 5.0
+MOST_BACKLOG_BYTES: Final = 33_554_432
+"""Replies that wait to be sent; above it the worker waits, so that a slow broker bounds our memory."""
+BULKY_BYTES: Final = 4_096
+"""Larger replies are blocks of files: sent at QoS 0, since a device asks again for a block that does not come."""
+
+log = structlog.get_logger(__name__)
+
+
+class _Outgoing(NamedTuple):
+    connection: int
+    replies: Sequence[tuple[str, bytes]]
+    acknowledged: Sequence[Received]
+    size: int
+
+
+class BrokerLink(threading.Thread):
+    """Start it as a thread. `failure` says why it ended, if it was not asked to."""
+
+    def __init__(
+        self, *, endpoint: Endpoint, client_id: str, batcher: Batcher[Received], version: Version | None = None
+    ) -> None:
+        """`version` None: MQTT 5 if the broker speaks it, else 3.1.1."""
+        super().__init__(name="gateway-link", daemon=True)
+        self.failure: BaseException | None = None
+        self.connection_no = 0
+        """Counts connections; messages of an older one come again, so nobody needs to work on them."""
+        self.is_connected = False
+        self._endpoint = endpoint
+        self._identity = Identity(client_id, is_persistent=True, receive_maximum=RECEIVE_MAXIMUM)
+        self._versions = [version] if version else list(Version)
+        self.batcher = batcher
+        self._outgoing: SimpleQueue[_Outgoing] = SimpleQueue()
+        self._backlog_bytes = 0
+        self._backlog = threading.Condition()
+        self._is_reading = True
+        self._stop = threading.Event()
+        self._connection: BrokerConnection | None = None
+
+    # --- called by the other threads ----------------------------------------------------------------------------------
+
+    def finish(
+        self, *, connection_no: int, replies: Sequence[tuple[str, bytes]], acknowledged: Sequence[Received]
+    ) -> None:
+        """After the commit: publish replies, then acknowledge. Waits while too much waits to be sent."""
+        size = sum(len(payload) for _, payload in replies)
+        with self._backlog:
+            self._backlog.wait_for(lambda: self._backlog_bytes < MOST_BACKLOG_BYTES or not self.is_connected)
+            self._backlog_bytes += size
+        self._outgoing.put(_Outgoing(connection_no, replies, acknowledged, size))
+        self._wake()
+
+    def stop_reading(self) -> None:
+        """Take no more messages; what was committed can still be acknowledged."""
+        self._is_reading = False
+        self._wake()
+
+    def stop(self) -> None:
+        """Send what waits, say goodbye, end."""
+        self._is_reading = False
+        self._stop.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.wake()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Connect, serve, connect again."""
+        backoff = Backoff(first_seconds=FIRST_WAIT_SECONDS, most_seconds=MOST_WAIT_SECONDS)
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._connect()
+                    backoff.reset()
+                    self._serve()
+                except BrokerUnavailable as error:
+                    self._drop_connection()
+                    wait = backoff.next_seconds()
+                    log.warning("gateway.broker_away", error=str(error), wait_seconds=wait)
+                    self._stop.wait(wait)
+        except BaseException as failure:  # noqa: BLE001 - the runner takes the process down with it
+            self.failure = failure
+        finally:
+            self._drop_connection()
+
+    def _connect(self) -> None:
+        self.connection_no += 1
+        version = self._versions[0]
+        connection = BrokerConnection(
+            self._endpoint, self._identity, version, on_message=self._received, on_published=lambda _mid: None
+        )
+        self._connection = connection
+        try:
+            connection.connect()
+        except VersionRefused:
+            self._versions.append(self._versions.pop(0))
+            raise
+        connection.subscribe(SUBSCRIBED)
+        self.is_connected = True
+        log.info("gateway.connected", host=self._endpoint.host, port=self._endpoint.port, mqtt=version.name)
+
+    def _drop_connection(self) -> None:
+        with self._backlog:
+            self.is_connected = False
+            self._backlog.notify_all()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _received(self, message: Message) -> None:
+        self.batcher.put(Received(self.connection_no, *message))
+
+    def _serve(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        while not self._stop.is_set():
+            self._send_outgoing(connection)
+            room = self.batcher.room if self._is_reading else 0
+            connection.turn(timeout_seconds=TURN_SECONDS, most_messages=room)
+        until = time.monotonic() + GOODBYE_SECONDS
+        self._send_outgoing(connection)
+        while connection.has_unsent and time.monotonic() < until:
+            connection.turn(timeout_seconds=0.05, most_messages=0)
+        connection.close(is_graceful=True)
+        self._connection = None
+
+    def _send_outgoing(self, connection: BrokerConnection) -> None:
+        while True:
+            try:
+                item = self._outgoing.get_nowait()
+            except Empty:
+                return
+            if item.size:
+                with self._backlog:
+                    self._backlog_bytes -= item.size
+                    self._backlog.notify_all()
+            if item.connection != self.connection_no:  # the broker delivers those messages again
+                continue
+            for topic, payload in item.replies:
+                connection.publish(topic, payload, 0 if len(payload) > BULKY_BYTES else 1)
+            for message in item.acknowledged:
+                if message.qos:
+                    connection.acknowledge(message.mid, message.qos)

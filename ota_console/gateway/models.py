@@ -1,0 +1,18 @@
+"""What the gateway keeps beside the facts: which messages its last transactions applied."""
+
+from django.db import models
+
+
+class AppliedEntry(models.Model):
+    """One committed micro-batch. A broker may deliver its messages again; those are acknowledged and not applied twice."""
+
+    token = models.CharField(max_length=32)
+    """Names the attempt: tells after a lost connection whether its commit arrived."""
+    fingerprints = models.BinaryField()
+    """Joined `session.fingerprint`s of the reports in it."""
+
+    class Meta:
+        verbose_name_plural = "applied entries"
+
+    def __str__(self) -> str:
+        return self.token

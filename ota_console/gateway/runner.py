@@ -1,0 +1,180 @@
+"""The gateway process: a network thread, a worker thread, and this one, which watches both and holds the leases.
+
+One gateway is active at a time; others stand by and take over within seconds. A thread that dies takes the process down with
+a clear log line, and the supervisor starts it again: nothing half-alive. Must not parse, decide or write facts.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from django.db import DatabaseError, connection
+
+from ota_console.core import leases
+from ota_console.core.db import is_postgresql
+from ota_console.gateway.adapter import Endpoint, Version
+from ota_console.gateway.batcher import Batcher
+from ota_console.gateway.journal import LEASE_NAME
+from ota_console.gateway.link import BrokerLink
+from ota_console.gateway.session import Received
+from ota_console.gateway.sink import Apply, Sink
+
+LEASE_SECONDS: Final = 6.0
+"""How long a gateway that vanished keeps its standby waiting."""
+RENEW_SECONDS: Final = 1.5
+HEARTBEAT_NAME: Final = "heartbeat:gateway"
+HEARTBEAT_SECONDS: Final = 15.0
+BEAT_SECONDS: Final = 5.0
+GATHER_SECONDS: Final = 0.5
+SQLITE_PAUSE_SECONDS: Final = 0.005
+"""SQLite has one writer: a gateway that never pauses would starve the others (hotpath.md)."""
+FINISH_SECONDS: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """What differs between installations."""
+
+    endpoint: Endpoint
+    client_id: str
+    version: Version | None = None
+
+
+class Worker(threading.Thread):
+    """Micro-batches from the batcher through the sink, on a database connection of its own."""
+
+    def __init__(self, *, batcher: Batcher[Received], sink: Sink, link: BrokerLink, stop: threading.Event) -> None:
+        super().__init__(name="gateway-worker", daemon=True)
+        self.failure: BaseException | None = None
+        self._batcher = batcher
+        self._sink = sink
+        self._link = link
+        self._stop = stop
+
+    def run(self) -> None:
+        """Until stopped; what is in hand then is still committed and acknowledged."""
+        try:
+            pause_seconds = 0.0 if is_postgresql() else SQLITE_PAUSE_SECONDS
+            while not self._stop.is_set():
+                if self.step() and pause_seconds:
+                    self._stop.wait(pause_seconds)
+        except BaseException as failure:  # noqa: BLE001 - the runner takes the process down with it
+            self.failure = failure
+        finally:
+            connection.close()
+
+    def step(self) -> int:
+        """One micro-batch; answers how many messages it had."""
+        gathered = self._batcher.gather(timeout_seconds=GATHER_SECONDS)
+        connection_no = self._link.connection_no
+        batch = [received for received in gathered if received.connection == connection_no]
+        if batch:
+            settled = self._sink.settle(batch)
+            self._link.finish(connection_no=connection_no, replies=settled.replies, acknowledged=settled.acknowledged)
+        return len(batch)
+
+
+class Gateway:
+    """Call `run` in the main thread; `stop` from a signal handler."""
+
+    def __init__(self, *, config: GatewayConfig, apply: Apply, clock: Callable[[], datetime], holder: str = "") -> None:
+        """`apply` is the engine's ingest; `holder` names this process in leases (default: host and process id)."""
+        self._config = config
+        self._apply = apply
+        self._clock = clock
+        self._holder = holder or f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self._stop = threading.Event()
+        self._beats_until_heartbeat = 0
+
+    def stop(self) -> None:
+        """Finish what is in hand and end."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Stand by, then work. Answers the process's exit code: 0 when stopped, 1 when something failed."""
+        if not self._stand_by():
+            return 0
+        link = self._link()
+        worker = self._worker(link)
+        log.info("gateway.active", holder=self._holder)
+        link.start()
+        worker.start()
+        is_well = self._watch(link, worker)
+        self._finish(link, worker)
+        if is_well or not worker.is_alive():
+            self._release()
+        log.info("gateway.stopped")
+        return 0 if is_well else 1
+
+    def _link(self) -> BrokerLink:
+        config = self._config
+        batcher: Batcher[Received] = Batcher()
+        return BrokerLink(endpoint=config.endpoint, client_id=config.client_id, batcher=batcher, version=config.version)
+
+    def _worker(self, link: BrokerLink) -> Worker:
+        sink = Sink(apply=self._apply, clock=self._clock, holder=self._holder, stop=self._stop)
+        return Worker(batcher=link.batcher, sink=sink, link=link, stop=self._stop)
+
+    def _stand_by(self) -> bool:
+        """Wait for the lease; False when stopped before it came."""
+        is_announced = False
+        while not self._stop.is_set():
+            if self._acquire(LEASE_NAME, LEASE_SECONDS):
+                return True
+            if not is_announced:
+                log.info("gateway.standby", holder=self._holder)
+                is_announced = True
+            self._stop.wait(1.0)
+        return False
+
+    def _acquire(self, name: str, seconds: float) -> bool | None:
+        """None: the database did not answer."""
+        try:
+            return leases.acquire(name, self._holder, seconds, self._clock())
+        except DatabaseError as error:
+            log.warning("gateway.lease_unknown", lease=name, error=str(error).strip())
+            connection.close()
+            return None
+
+    def _watch(self, link: BrokerLink, worker: Worker) -> bool:
+        """Until stopped (True), or until a thread died or the lease is lost (False)."""
+        while not self._stop.wait(RENEW_SECONDS):
+            for thread in (link, worker):
+                if not thread.is_alive():
+                    log.critical("gateway.thread_died", thread=thread.name, exc_info=thread.failure)
+                    return False
+            if self._acquire(LEASE_NAME, LEASE_SECONDS) is False:
+                log.critical("gateway.lease_lost", holder=self._holder)
+                return False
+            self._beat()
+        return True
+
+    def _beat(self) -> None:
+        """Tell health checks that a gateway works."""
+        if self._beats_until_heartbeat <= 0:
+            self._beats_until_heartbeat = round(BEAT_SECONDS / RENEW_SECONDS)
+            self._acquire(HEARTBEAT_NAME, HEARTBEAT_SECONDS)
+        self._beats_until_heartbeat -= 1
+
+    def _finish(self, link: BrokerLink, worker: Worker) -> None:
+        """The worker commits what it has, then the link acknowledges it and says goodbye."""
+        self._stop.set()
+        link.stop_reading()
+        worker.join(FINISH_SECONDS)
+        link.stop()
+        link.join(FINISH_SECONDS)
+
+    def _release(self) -> None:
+        """A standby need not wait for the lease to run out."""
+        with suppress(DatabaseError):
+            leases.release(HEARTBEAT_NAME, self._holder)
+            leases.release(LEASE_NAME, self._holder)
+        connection.close()

@@ -182,7 +182,9 @@ class Batch(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(rate_kind=0)
-                | Q(rate_per_minute__isnull=False, rate_base_per_minute__gte=1, rate_factor__gte=1.1, rate_factor__lte=5),
+                | Q(
+                    rate_per_minute__isnull=False, rate_base_per_minute__gte=1, rate_factor__gte=1.1, rate_factor__lte=5
+                ),
                 name="batch_variable_rate_complete",
             ),
             models.CheckConstraint(
@@ -197,7 +199,9 @@ class Batch(models.Model):
             models.CheckConstraint(
                 condition=Q(target=2) ^ Q(gray_percent__isnull=True), name="batch_gray_percent_with_gray_only"
             ),
-            models.CheckConstraint(condition=Q(cancel_mask__gte=0, cancel_mask__lte=15), name="batch_cancel_mask_range"),
+            models.CheckConstraint(
+                condition=Q(cancel_mask__gte=0, cancel_mask__lte=15), name="batch_cancel_mask_range"
+            ),
             models.UniqueConstraint(
                 fields=("package",), condition=Q(selection=1, status=1), name="one_running_dynamic_batch_per_package"
             ),
@@ -205,7 +209,9 @@ class Batch(models.Model):
         indexes = (
             models.Index(fields=("package", "id"), name="batch_by_package"),
             models.Index(fields=("id",), name="batch_open", condition=Q(is_open=True)),
-            models.Index(fields=("product", "module"), name="batch_dynamic_running", condition=Q(selection=1, status=1)),
+            models.Index(
+                fields=("product", "module"), name="batch_dynamic_running", condition=Q(selection=1, status=1)
+            ),
         )
 
     def __str__(self) -> str:
@@ -244,7 +250,9 @@ class Task(models.Model):
     module = models.ForeignKey(Module, on_delete=models.PROTECT, related_name="+", db_index=False)
     match_no = models.SmallIntegerField(default=1, db_default=1)
     is_multi_module = models.BooleanField(default=False, db_default=False)
-    blocker = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
+    blocker = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     """CONFLICT: the unfinished task that held the lane."""
 
     status = models.SmallIntegerField()
@@ -414,7 +422,9 @@ class MatchRequest(models.Model):
     requested_at = models.DateTimeField()
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("device", "module"), name="one_match_request_per_device_and_module"),)
+        constraints = (
+            models.UniqueConstraint(fields=("device", "module"), name="one_match_request_per_device_and_module"),
+        )
 
     def __str__(self) -> str:
         return f"{self.device_id}:{self.module_id}"

@@ -28,6 +28,7 @@ from batches_app.domain.states import (
 )
 from batches_app.models import Batch, Task
 from batches_app.sql import tasks as sql
+from ota_console.core.db import time_text
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
 
@@ -134,7 +135,8 @@ class Transitions:
             task.facts = decision.facts
             self._touched[task.id] = task
             self._lines += [
-                _Line(task, line.at or self.now, line.kind, decision.facts.status, line.detail) for line in decision.history
+                _Line(task, line.at or self.now, line.kind, decision.facts.status, line.detail)
+                for line in decision.history
             ]
         return decision
 
@@ -164,7 +166,7 @@ class Transitions:
                         "id": task.id,
                         "progress": after.progress,
                         "progress_text": after.progress_text,
-                        "progress_at": sql.time_text(after.progress_at),
+                        "progress_at": time_text(after.progress_at),
                     }
                 )
             else:
@@ -175,7 +177,7 @@ class Transitions:
     def _write_history(self) -> None:
         times: dict[datetime, str] = {}
         for line in self._lines:
-            times.setdefault(line.at, str(sql.time_text(line.at)))
+            times.setdefault(line.at, str(time_text(line.at)))
         sql.insert_history(
             [
                 sql.HistoryRow(line.task.id, times[line.at], line.kind, line.status, orjson.dumps(line.detail).decode())
@@ -200,12 +202,16 @@ class Transitions:
 
     def _free_lanes(self, moved: Iterable[LockedTask]) -> None:
         """A lane that becomes free is looked at again by the product's running dynamic batches (rules.md §7)."""
-        ended = [t for t in moved if is_unfinished(t.before.status) and not is_unfinished(t.facts.status) and t.device_id]
+        ended = [
+            t for t in moved if is_unfinished(t.before.status) and not is_unfinished(t.facts.status) and t.device_id
+        ]
         if not ended:
             return
         lanes = set(
             Batch.objects.filter(
-                selection=Batch.Selection.DYNAMIC, status=Batch.Status.IN_PROGRESS, product__in={t.batch.product_id for t in ended}
+                selection=Batch.Selection.DYNAMIC,
+                status=Batch.Status.IN_PROGRESS,
+                product__in={t.batch.product_id for t in ended},
             ).values_list("product_id", "module_id")
         )
         wanted = [
@@ -237,7 +243,7 @@ def _fact_row(task_id: int, facts: TaskFacts) -> dict[str, Any]:
     del row["policy"], row["timeout_minutes"]
     for name in _TIMES:
         if row[name] is not None:
-            row[name] = sql.time_text(row[name])
+            row[name] = time_text(row[name])
     row["id"] = task_id
     return row
 

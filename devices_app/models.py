@@ -15,8 +15,12 @@ product_key_validator = RegexValidator(r"^[A-Za-z0-9]{4,32}\Z", _("Use 4 to 32 l
 device_name_validator = RegexValidator(
     r"^[A-Za-z0-9_@.:-]{4,32}\Z", _("Use 4 to 32 letters, digits, and the characters - _ @ . :")
 )
-module_name_validator = RegexValidator(r"^[A-Za-z0-9._-]{1,64}\Z", _("Use 1 to 64 letters, digits, and the characters . - _"))
-version_validator = RegexValidator(r"^[A-Za-z0-9._-]{1,64}\Z", _("Use 1 to 64 letters, digits, and the characters . - _"))
+module_name_validator = RegexValidator(
+    r"^[A-Za-z0-9._-]{1,64}\Z", _("Use 1 to 64 letters, digits, and the characters . - _")
+)
+version_validator = RegexValidator(
+    r"^[A-Za-z0-9._-]{1,64}\Z", _("Use 1 to 64 letters, digits, and the characters . - _")
+)
 
 
 class Product(models.Model):

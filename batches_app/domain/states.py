@@ -76,7 +76,12 @@ class EventKind(IntEnum):
     ROLLED_BACK = 10
 
 
-CONFIRM, QUEUED, NOTIFIED, IN_PROGRESS = TaskStatus.CONFIRM, TaskStatus.QUEUED, TaskStatus.NOTIFIED, TaskStatus.IN_PROGRESS
+CONFIRM, QUEUED, NOTIFIED, IN_PROGRESS = (
+    TaskStatus.CONFIRM,
+    TaskStatus.QUEUED,
+    TaskStatus.NOTIFIED,
+    TaskStatus.IN_PROGRESS,
+)
 SUCCEEDED, FAILED, CANCELED = TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELED
 UNFINISHED: Final = frozenset({CONFIRM, QUEUED, NOTIFIED, IN_PROGRESS})
 TERMINAL: Final = frozenset({SUCCEEDED, FAILED, CANCELED})
@@ -340,7 +345,11 @@ def is_being_canceled(task: TaskFacts) -> bool:
 def _may_start_from(task: TaskFacts, current_version: str) -> bool:
     """An edit of the source versions holds for later matches: a task keeps the one that it was matched with (rules.md §7)."""
     allowed = task.policy.allowed_sources
-    return allowed is None or current_version in allowed or bool(current_version and current_version == task.source_version)
+    return (
+        allowed is None
+        or current_version in allowed
+        or bool(current_version and current_version == task.source_version)
+    )
 
 
 def _source_changed(task: TaskFacts, current_version: str, now: datetime) -> Decision:

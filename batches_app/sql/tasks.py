@@ -11,6 +11,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 from django.db import connection
 
+from ota_console.core.db import is_postgresql, record_source, time_text
+
 FACT_COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("status", "smallint"),
     ("is_offline", "boolean"),
@@ -64,28 +66,6 @@ class HistoryRow(NamedTuple):
     detail: str
 
 
-def is_postgresql() -> bool:
-    """The dialect of the default connection."""
-    return connection.vendor == "postgresql"
-
-
-def time_text(moment: datetime | None) -> str | None:
-    """A time as the database's text: PostgreSQL takes ISO 8601, SQLite must have the form that Django writes (naive UTC)."""
-    if moment is None:
-        return None
-    text = moment.isoformat(sep=" ")
-    return text if is_postgresql() else text[:-6]
-
-
-def _record_source(columns: Sequence[tuple[str, str]]) -> str:
-    """`FROM` item `x` with the given columns out of one JSON parameter: a list of lists on SQLite, of objects on PostgreSQL."""
-    if is_postgresql():
-        typed = ", ".join(f"{name} {kind}" for name, kind in columns)
-        return f"json_to_recordset(%s::json) AS x({typed})"
-    picked = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name, _ in columns)
-    return f"(SELECT {picked} FROM json_each(%s)) AS x"
-
-
 def _run(statement: str, parameters: Sequence[Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -97,8 +77,10 @@ def update_facts(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str,
     if not rows:
         return 0
     assignments = ", ".join(f"{name} = x.{name}" for name, _ in columns)
-    source = _record_source((("id", "bigint"), *columns))
-    statement = f"UPDATE batches_app_task SET {assignments}, updated_at = %s FROM {source} WHERE batches_app_task.id = x.id"
+    source = record_source((("id", "bigint"), *columns))
+    statement = (
+        f"UPDATE batches_app_task SET {assignments}, updated_at = %s FROM {source} WHERE batches_app_task.id = x.id"
+    )
     return _run(statement, (time_text(now), orjson.dumps(rows).decode()))
 
 
@@ -106,11 +88,17 @@ def insert_history(rows: Sequence[HistoryRow]) -> int:
     """Append lines to the tasks' history, in the given order."""
     if not rows:
         return 0
-    columns = (("task_id", "bigint"), ("at", "timestamptz"), ("kind", "smallint"), ("status", "smallint"), ("detail", "text"))
+    columns = (
+        ("task_id", "bigint"),
+        ("at", "timestamptz"),
+        ("kind", "smallint"),
+        ("status", "smallint"),
+        ("detail", "text"),
+    )
     detail = "x.detail::jsonb" if is_postgresql() else "x.detail"
     statement = (
         "INSERT INTO batches_app_taskevent (task_id, at, kind, status, detail) "
-        f"SELECT x.task_id, x.at, x.kind, x.status, {detail} FROM {_record_source(columns)}"
+        f"SELECT x.task_id, x.at, x.kind, x.status, {detail} FROM {record_source(columns)}"
     )
     return _run(statement, (orjson.dumps([row._asdict() for row in rows]).decode(),))
 
@@ -148,12 +136,12 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
     picked = ", ".join(f"x.{name}" for name, _ in columns)
     body = orjson.dumps([{**row, "count": 0} for row in rows]).decode()
     _run(  # rows first: an upsert of a negative delta would trip the check constraint before it adds
-        f"INSERT INTO batches_app_failurecount ({names}) SELECT {picked} FROM {_record_source(columns)} WHERE true "
+        f"INSERT INTO batches_app_failurecount ({names}) SELECT {picked} FROM {record_source(columns)} WHERE true "
         "ON CONFLICT (batch_id, reason, source_version) DO NOTHING",
         (body,),
     )
     _run(
-        f"UPDATE batches_app_failurecount SET count = batches_app_failurecount.count + x.count FROM {_record_source(columns)} "
+        f"UPDATE batches_app_failurecount SET count = batches_app_failurecount.count + x.count FROM {record_source(columns)} "
         "WHERE batches_app_failurecount.batch_id = x.batch_id AND batches_app_failurecount.reason = x.reason "
         "AND batches_app_failurecount.source_version = x.source_version",
         (orjson.dumps(rows).decode(),),
@@ -171,9 +159,7 @@ def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, no
     _run(
         "INSERT INTO batches_app_matchrequest (device_id, module_id, is_new_version, requested_at) "
         f"SELECT x.device_id, x.module_id, {flag}, %s{'::timestamptz' if is_postgresql() else ''} "
-        f"FROM {_record_source(columns)} WHERE true "
+        f"FROM {record_source(columns)} WHERE true "
         f"ON CONFLICT (device_id, module_id) DO UPDATE SET is_new_version = ({either})",
         (time_text(now), orjson.dumps(body).decode()),
     )
-
-

@@ -1,0 +1,296 @@
+"""The push loop: claim due tasks at the batch's pace, publish, record what the broker acknowledged.
+
+A claim is a lease with a number: written before anything is published, so that a crash can at worst push again, never lose.
+Rules live in `domain` (states, pacing); this module only drives. Must not know MQTT: it talks to the `Publisher` port.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from django.db import connection, transaction
+
+from batches_app.domain.pacing import (
+    PUBLISH_DEADLINE_SECONDS,
+    TICK_SECONDS,
+    UNLIMITED_GRANT,
+    Rate,
+    advance,
+    grant,
+    rate_now,
+)
+from batches_app.domain.states import (
+    LEASE,
+    BatchStatus,
+    PushAcknowledged,
+    PushDue,
+    TaskFacts,
+    TaskStatus,
+    Verdict,
+    decide,
+    is_unfinished,
+)
+from batches_app.engine.notification import Notifications
+from batches_app.models import Batch, BatchCounts, Task
+from batches_app.sql import dispatch as sql
+from batches_app.transitions import Transitions, context_of
+from devices_app.ports import Clock, Publisher, PublisherUnavailable, PushToken
+from devices_app.protocol import topics
+from ota_console.core.db import database_now
+
+RECORD_WAIT_SECONDS: Final = 0.05
+"""How long acknowledgements are gathered before they are recorded together."""
+MAX_UNRECORDED: Final = 3 * UNLIMITED_GRANT
+"""Chunks in flight: enough to keep broker and database busy, few enough to lose little in a crash (hotpath.md)."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A claimed push, ready to be published."""
+
+    token: PushToken
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one claim brought: pushes, and whether they must leave within the publish deadline."""
+
+    pushes: tuple[Push, ...]
+    is_paced: bool
+    settled_count: int = 0
+    """Due tasks that turned out to need no push."""
+
+
+EMPTY: Final = Chunk((), is_paced=False)
+
+
+def rate_of(batch: Batch) -> Rate:
+    """The batch's rate as the pacing rules want it."""
+    return Rate(
+        per_minute=batch.rate_per_minute,
+        base_per_minute=batch.rate_base_per_minute,
+        factor=None if batch.rate_factor is None else float(batch.rate_factor),
+        notified_step=batch.rate_notified_step,
+        succeeded_step=batch.rate_succeeded_step,
+    )
+
+
+def open_batches() -> list[int]:
+    """Batches that may have something to push: few rows, by a partial index."""
+    running = Batch.objects.filter(is_open=True).exclude(status__in=(BatchStatus.PLANNED,))
+    return list(running.order_by("id").values_list("pk", flat=True))
+
+
+def claim(*, batch_id: int, clock: Clock = database_now, limit: int = UNLIMITED_GRANT) -> Chunk:
+    """Claim up to `limit` due tasks of a batch at its pace, in one short transaction under the batch's row lock."""
+    with transaction.atomic():
+        batch = (
+            Batch.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("package", "product")
+            .get(pk=batch_id)
+        )
+        now = clock()
+        if batch.status == BatchStatus.PLANNED or (batch.finish_at is not None and now >= batch.finish_at):
+            return EMPTY
+        per_minute = _rate_of_locked(batch)
+        slots = grant(next_slot_at=batch.next_slot_at, now=now, per_minute=per_minute, limit=limit)
+        if slots.count == 0:
+            return EMPTY
+        rows = sql.due_tasks(batch_id=batch.pk, now=now, limit=slots.count, only_upgrading=batch.paused_at is not None)
+        if not rows:
+            return EMPTY
+        claimed, settled = _decide_due(batch, rows, now)
+        sql.write_claims(claimed, lease_until=now + LEASE, now=now)
+        if claimed and per_minute is not None:
+            next_slot_at = advance(slots.start, claimed=len(claimed), per_minute=per_minute)
+            Batch.objects.filter(pk=batch.pk).update(next_slot_at=next_slot_at)
+        pushes = _pushes(batch, rows, claimed, now)
+    return Chunk(pushes, is_paced=per_minute is not None, settled_count=settled)
+
+
+def _rate_of_locked(batch: Batch) -> int | None:
+    rate = rate_of(batch)
+    if rate.base_per_minute is None:
+        return rate.per_minute
+    counts = BatchCounts.objects.values_list("ever_notified", "succeeded").get(pk=batch.pk)
+    return rate_now(rate, notified_count=counts[0], succeeded_count=counts[1])
+
+
+def _decide_due(batch: Batch, rows: Sequence[sql.DueRow], now: datetime) -> tuple[list[sql.Claim], int]:
+    """Ask the state machine about each due task; the few that need no push are moved with all of their facts."""
+    policy = context_of(batch).policy
+    claims: list[sql.Claim] = []
+    special: dict[int, PushDue] = {}
+    for row in rows:
+        facts = TaskFacts(
+            status=TaskStatus(row.status),
+            policy=policy,
+            push_no=row.push_no,
+            source_version=row.source_version,
+            is_retry_pending=bool(row.is_retry_pending),
+        )
+        decision = decide(facts, PushDue(row.current_version), now)
+        if decision.verdict is Verdict.APPLIED and is_unfinished(decision.facts.status):
+            claims.append(sql.Claim(row.id, decision.facts.push_no, decision.facts.source_version))
+        elif decision.verdict is Verdict.APPLIED:
+            special[row.id] = PushDue(row.current_version)
+    if special:
+        moves = Transitions(now)
+        for task in moves.lock(Task.objects.filter(pk__in=special)):
+            moves.apply(task, special[task.id])
+        moves.flush()
+    return claims, len(special)
+
+
+def _pushes(batch: Batch, rows: Sequence[sql.DueRow], claims: Sequence[sql.Claim], now: datetime) -> tuple[Push, ...]:
+    notifications = Notifications(now)
+    by_id = {row.id: row for row in rows}
+    product_key = batch.product.product_key
+    return tuple(
+        Push(
+            PushToken(claim.id, claim.push_no),
+            topics.upgrade(product_key, by_id[claim.id].device_name),
+            notifications.push(batch.pk, by_id[claim.id].public_id, claim.id),
+        )
+        for claim in claims
+    )
+
+
+def publish(chunk: Chunk, publisher: Publisher, *, monotonic: Callable[[], float] = time.monotonic) -> list[PushToken]:
+    """Publish a chunk. Paced pushes leave within the publish deadline; answers the tokens that did not leave."""
+    until = monotonic() + PUBLISH_DEADLINE_SECONDS
+    for position, push in enumerate(chunk.pushes):
+        if chunk.is_paced and monotonic() > until:
+            return [late.token for late in chunk.pushes[position:]]
+        try:
+            publisher.publish(push.topic, push.payload, push.token)
+        except PublisherUnavailable:
+            give_back([late.token for late in chunk.pushes[position + 1 :]])
+            raise
+    return []
+
+
+def give_back(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> int:
+    """Make claims that were not used due again, at once."""
+    if not tokens:
+        return 0
+    with transaction.atomic():
+        return sql.give_back(tokens, now=clock())
+
+
+def record(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> int:
+    """Record pushes that the broker acknowledged, where their claim still stands. Answers how many did."""
+    if not tokens:
+        return 0
+    by_task = {token.task_id: token.push_no for token in tokens}
+    with transaction.atomic():
+        moves = Transitions(clock())
+        recorded = 0
+        for task in moves.lock(Task.objects.filter(pk__in=by_task)):
+            recorded += moves.apply(task, PushAcknowledged(by_task[task.id])).verdict is Verdict.APPLIED
+        moves.flush()
+    return recorded
+
+
+def dispatch_once(
+    *, batch_id: int, publisher: Publisher, limit: int = UNLIMITED_GRANT, clock: Clock = database_now
+) -> int:
+    """One bounded piece: claim, publish, give the rest back. Answers how many tasks were pushed or settled."""
+    chunk = claim(batch_id=batch_id, clock=clock, limit=limit)
+    late = publish(chunk, publisher)
+    give_back(late, clock=clock)
+    return len(chunk.pushes) - len(late) + chunk.settled_count
+
+
+class Recorder(threading.Thread):
+    """Records acknowledgements beside the claims, on a database connection of its own.
+
+    If it fails, `failure` holds why and the loop ends: nothing half-alive.
+    """
+
+    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+        """Not started yet."""
+        super().__init__(name="push-recorder", daemon=True)
+        self.failure: BaseException | None = None
+        self._publisher = publisher
+        self._clock = clock
+        self._published = 0
+        self._done = 0
+        self._stopping = threading.Event()
+
+    def note_published(self, count: int) -> None:
+        """Called by the loop after a chunk left."""
+        self._published += count
+
+    @property
+    def unrecorded_count(self) -> int:
+        """Published and not recorded yet."""
+        return self._published - self._done
+
+    def run(self) -> None:
+        """Until stopped, and then until everything acknowledged is recorded."""
+        try:
+            while self._step() or not self._stopping.is_set():
+                pass
+        except BaseException as failure:  # noqa: BLE001 - handed to the loop, which ends the task
+            self.failure = failure
+        finally:
+            connection.close()
+
+    def _step(self) -> int:
+        tokens = self._publisher.take_acknowledged(timeout_seconds=RECORD_WAIT_SECONDS)
+        record(tokens, clock=self._clock)
+        self._done += len(tokens)
+        return len(tokens)
+
+    def stop(self, *, timeout_seconds: float) -> None:
+        """Record what is acknowledged already and end."""
+        self._stopping.set()
+        self.join(timeout_seconds)
+
+
+def run(
+    *, publisher: Publisher, seconds: float, clock: Clock = database_now, stop: threading.Event | None = None
+) -> int:
+    """Drive all open batches for a while; answers how many tasks were pushed or settled. The caller holds the lease."""
+    stopping = stop or threading.Event()
+    recorder = Recorder(publisher, clock)
+    recorder.start()
+    total = 0
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until and not stopping.is_set() and recorder.failure is None:
+            worked = _round(publisher, recorder, clock)
+            total += worked
+            if not worked:
+                stopping.wait(TICK_SECONDS)
+    finally:
+        recorder.stop(timeout_seconds=5)
+    if recorder.failure is not None:
+        raise recorder.failure
+    return total
+
+
+def _round(publisher: Publisher, recorder: Recorder, clock: Clock) -> int:
+    """One chunk of every open batch, so that a large one does not starve the others."""
+    worked = 0
+    for batch_id in open_batches():
+        _wait_for_room(recorder)
+        pushed = dispatch_once(batch_id=batch_id, publisher=publisher, clock=clock)
+        recorder.note_published(pushed)
+        worked += pushed
+    return worked
+
+
+def _wait_for_room(recorder: Recorder) -> None:
+    until = time.monotonic() + LEASE.total_seconds()
+    while recorder.unrecorded_count > MAX_UNRECORDED and recorder.failure is None and time.monotonic() < until:
+        time.sleep(0.005)

@@ -1,0 +1,364 @@
+"""What devices said, applied: one micro-batch of messages in one transaction (architecture; hotpath.md).
+
+Devices are resolved in one query, rows are locked in the one lock order (devices, tasks, counters), `domain.states` decides in
+the order of arrival, and a few set-based statements write. Runs inside the caller's transaction, which acknowledges to the
+broker after its commit. Must not talk to the broker itself: replies are returned.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from batches_app.domain.states import (
+    IN_PROGRESS,
+    NOTIFIED,
+    SUCCEEDED,
+    Connected,
+    DeviceFailure,
+    Disconnected,
+    Event,
+    Progress,
+    Pulled,
+    Verdict,
+    VersionReported,
+)
+from batches_app.domain.versions import is_older
+from batches_app.engine.notification import Notifications, read_block
+from batches_app.models import Batch, Task
+from batches_app.sql import tasks as task_sql
+from batches_app.transitions import LockedTask, Transitions
+from devices_app import presence, sql
+from devices_app.commands.module_directory import ModuleDirectory, TooManyModules
+from devices_app.models import ModuleVersion
+from devices_app.protocol import payloads, topics
+from devices_app.protocol.payloads import (
+    Dropped,
+    Echo,
+    FileDownload,
+    Inbound,
+    LegacyRequest,
+    Presence,
+    ProgressReport,
+    PullRequest,
+    VersionReport,
+)
+from ota_console.outbox import commands as outbox
+from ota_console.outbox import events
+
+LOG_LINES_PER_FLUSH: Final = 5
+"""Log lines a device may cause in one micro-batch: a flood must not fill the disk."""
+
+Reply = tuple[str, bytes]
+DeviceModule = tuple[int, int]
+
+
+@dataclass(slots=True)
+class IngestResult:
+    """What is left to do after the commit: publish replies (topic, payload). Counts are for the log."""
+
+    replies: list[Reply] = field(default_factory=list)
+    applied_count: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def ingest(messages: Sequence[Inbound], now: datetime) -> IngestResult:
+    """Apply messages in their order. Call inside `transaction.atomic()`; applying them again changes nothing more."""
+    return _Ingest(messages, now).run()
+
+
+class _Ingest:
+    """The state of one micro-batch."""
+
+    def __init__(self, messages: Sequence[Inbound], now: datetime) -> None:
+        self.messages = messages
+        self.now = now
+        self.result = IngestResult()
+        self.moves = Transitions(now)
+        self.notifications = Notifications(now)
+        self.modules = ModuleDirectory(now)
+        self.devices: dict[sql.DeviceKey, presence.Connection] = {}
+        self.tasks: defaultdict[int, list[LockedTask]] = defaultdict(list)
+        self.versions: dict[DeviceModule, str] = {}
+        self.stored: dict[DeviceModule, str] = {}
+        self.log: list[tuple[int, str, str]] = []
+        self.log_count: Counter[int] = Counter()
+
+    def run(self) -> IngestResult:
+        known = [m for m in self.messages if self._is_from_known_device(m)] if self._resolve() else []
+        moved = self._apply_presence(known)
+        self._lock_tasks(known)
+        self._load_versions(known)
+        for message in known:
+            connection = self.devices[sql.DeviceKey(message.product_key, message.device_name)]
+            self._presence_to_tasks(connection.id, moved.pop(id(message), None))
+            self._one(message, connection)
+        self._write()
+        self.result.applied_count = len(known)
+        return self.result
+
+    # --- who ---------------------------------------------------------------------------------------------------------
+
+    def _resolve(self) -> bool:
+        keys = {sql.DeviceKey(m.product_key, m.device_name) for m in self.messages if m.product_key}
+        ids = sql.resolve_devices(keys) if keys else {}
+        found = presence.connections(ids.values()) if ids else {}
+        self.devices = {key: found[device] for key, device in ids.items() if device in found}
+        return True
+
+    def _is_from_known_device(self, message: Inbound) -> bool:
+        connection = self.devices.get(sql.DeviceKey(message.product_key, message.device_name))
+        if isinstance(message, Dropped):
+            self._drop(connection, message.reason.value, message.detail)
+        elif isinstance(message, Echo):
+            return False
+        elif connection is None:
+            self._drop(None, "unknown_device", "")
+        elif not connection.is_enabled and not isinstance(message, Presence):
+            self._drop(connection, "device_disabled", "")
+        else:
+            return True
+        return False
+
+    def _drop(self, connection: presence.Connection | None, reason: str, detail: str) -> None:
+        self.result.dropped[reason] += 1
+        if connection is not None:
+            self._note(connection.id, reason, detail)
+
+    def _note(self, device_id: int, reason: str, detail: str) -> None:
+        self.log_count[device_id] += 1
+        if self.log_count[device_id] <= LOG_LINES_PER_FLUSH:
+            self.log.append((device_id, reason, detail))
+
+    # --- connections -------------------------------------------------------------------------------------------------
+
+    def _apply_presence(self, known: Iterable[Inbound]) -> dict[int, list[Event]]:
+        """Lock and move the devices whose row changes; answers the events that follow for tasks, by message."""
+        touched = {
+            connection.id
+            for message in known
+            if (connection := self._device(message))
+            and (_needs_lock(message) or presence.is_stale(connection, self.now))
+        }
+        if not touched:
+            return {}
+        before = presence.lock_connections(touched)
+        current = dict(before)
+        for_tasks: dict[int, list[Event]] = {}
+        for message in known:
+            device_id = self._device(message).id
+            if device_id not in current:
+                continue
+            was = current[device_id]
+            is_event = isinstance(message, Presence)
+            new = presence.after_event(was, message, self.now) if is_event else presence.after_message(was, self.now)
+            current[device_id] = new
+            if new.is_online and (not was.is_online or new.session != was.session):
+                for_tasks[id(message)] = [Connected()]
+            elif was.is_online and not new.is_online:
+                for_tasks[id(message)] = [Disconnected()]
+        presence.write([c for c in current.values() if c != before[c.id]])
+        self._tell_presence(before, current)
+        by_id = {c.id: key for key, c in self.devices.items()}
+        self.devices.update({by_id[c.id]: c for c in current.values()})
+        return for_tasks
+
+    def _device(self, message: Inbound) -> presence.Connection:
+        return self.devices[sql.DeviceKey(message.product_key, message.device_name)]
+
+    def _tell_presence(self, before: dict[int, presence.Connection], after: dict[int, presence.Connection]) -> None:
+        told = [
+            events.presence_changed(device=c.public_id, is_online=c.is_online)
+            for c in after.values()
+            if c.is_online != before[c.id].is_online
+        ]
+        if told:
+            outbox.append(events=told, now=self.now)
+        activated = [c for c in after.values() if c.activated_at != before[c.id].activated_at]
+        self._request_matches([(c.id, None, c.product_id) for c in activated], is_new_version=True)
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def _lock_tasks(self, known: Iterable[Inbound]) -> None:
+        ids = {self._device(message).id for message in known}
+        if not ids:
+            return
+        for task in self.moves.lock(Task.objects.filter(device__in=ids, status__lt=SUCCEEDED)):
+            if task.device_id is not None:
+                self.tasks[task.device_id].append(task)
+
+    def _load_versions(self, known: Iterable[Inbound]) -> None:
+        ids = {self._device(m).id for m in known if isinstance(m, VersionReport | PullRequest | LegacyRequest)}
+        if not ids:
+            return
+        rows = ModuleVersion.objects.filter(device__in=ids).values_list("device_id", "module_id", "version")
+        self.stored = {(device, module): version for device, module, version in rows}
+        self.versions = dict(self.stored)
+
+    # --- one message -------------------------------------------------------------------------------------------------
+
+    def _presence_to_tasks(self, device_id: int, moved: list[Event] | None) -> None:
+        for event in moved or ():
+            for task in self.tasks[device_id]:
+                self.moves.apply(task, event)
+
+    def _one(self, message: Inbound, connection: presence.Connection) -> None:
+        match message:
+            case ProgressReport():
+                self._progress(message, connection)
+            case VersionReport():
+                self._version(connection, message.module, message.version)
+            case PullRequest():
+                self._pull(message, connection)
+            case LegacyRequest():
+                self._version(connection, payloads.DEFAULT_MODULE, message.version)
+                self._legacy_pull(message, connection)
+            case FileDownload():
+                self._download(message, connection)
+
+    def _module(self, connection: presence.Connection, name: str) -> int | None:
+        try:
+            return self.modules.find_or_create(connection.product_id, name)
+        except TooManyModules:
+            self._drop(connection, "too_many_modules", name)
+            return None
+
+    def _open_task(self, connection: presence.Connection, module_id: int | None) -> LockedTask | None:
+        """The unfinished task that holds the device's lane for this module; the database keeps it at most one."""
+        for task in self.tasks[connection.id]:
+            if task.module_id == module_id and task.facts.status < SUCCEEDED:
+                return task
+        return None
+
+    def _progress(self, message: ProgressReport, connection: presence.Connection) -> None:
+        module_id = self.modules.find(connection.product_id, message.module)
+        if module_id is None:
+            self._drop(connection, "unknown_module", message.module)
+            return
+        task = self._open_task(connection, module_id)
+        is_failure = message.step < 0
+        if task is None:
+            if is_failure:
+                self._note(connection.id, "failure_without_update", f"{message.step} {message.desc}")
+            return
+        event = DeviceFailure(message.step, message.desc) if is_failure else Progress(message.step, message.desc)
+        if self.moves.apply(task, event).verdict is Verdict.RECORDED:
+            reason = "failure_recorded" if is_failure else "progress_recorded"
+            self._note(connection.id, reason, f"{message.step} {message.desc}")
+
+    def _version(self, connection: presence.Connection, module: str, version: str) -> None:
+        module_id = self._module(connection, module)
+        if module_id is None:
+            return
+        key = (connection.id, module_id)
+        previous = self.versions.get(key, "")
+        self.versions[key] = version
+        event = VersionReported(version, is_change=version != previous, is_rollback=is_older(version, previous))
+        for task in self.tasks[connection.id]:
+            if task.module_id == module_id and self.moves.apply(task, event).verdict is Verdict.RECORDED:
+                self._note(connection.id, "version_recorded", version)
+
+    def _pull(self, message: PullRequest, connection: presence.Connection) -> None:
+        topic = topics.firmware_get_reply(message.product_key, message.device_name)
+        module_id = self.modules.find(connection.product_id, message.module)
+        task = self._hand_out(connection, module_id)
+        if task is None:
+            self.result.replies.append((topic, payloads.empty_get_reply(message.id)))
+            return
+        self.result.replies.append(
+            (topic, self.notifications.get_reply(task.batch.id, task.public_id, task.id, message.id))
+        )
+
+    def _legacy_pull(self, message: LegacyRequest, connection: presence.Connection) -> None:
+        module_id = self.modules.find(connection.product_id, payloads.DEFAULT_MODULE)
+        task = self._hand_out(connection, module_id)
+        if task is not None:
+            topic = topics.legacy_request(message.product_key, message.device_name)
+            self.result.replies.append((topic, self.notifications.push(task.batch.id, task.public_id, task.id)))
+
+    def _hand_out(self, connection: presence.Connection, module_id: int | None) -> LockedTask | None:
+        task = self._open_task(connection, module_id)
+        if task is None:
+            return None
+        current = self.versions.get((connection.id, task.module_id), "")
+        self.moves.apply(task, Pulled(current))
+        was_handed_out = task.facts.status in (NOTIFIED, IN_PROGRESS)
+        return task if was_handed_out else None
+
+    def _download(self, message: FileDownload, connection: presence.Connection) -> None:
+        """A block of a file over MQTT (vendor reference §4.7); only for a device whose update was handed out."""
+        open_tasks = [t for t in self.tasks[connection.id] if t.facts.status in (NOTIFIED, IN_PROGRESS)]
+        task = next((t for t in open_tasks if t.id == message.stream_id), None)
+        if task is None:
+            self._drop(connection, "download_without_update", str(message.stream_id))
+            return
+        reply = read_block(task.batch.package_id, message)
+        if reply is None:
+            self._drop(connection, "download_out_of_range", f"{message.file_id} {message.offset}")
+            return
+        topic = topics.file_download_reply(message.product_key, message.device_name)
+        self.result.replies.append((topic, reply))
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        changed = {key: version for key, version in self.versions.items() if self.stored.get(key, "") != version}
+        if changed:
+            self._late_versions(changed)
+            self._store_versions(changed)
+        self.moves.flush()
+        sql.insert_log(self.log, self.now)
+        sql.count_drops(self.result.dropped, self.now)
+
+    def _late_versions(self, changed: dict[DeviceModule, str]) -> None:
+        """Ended tasks: late success and roll-back (rules.md §2, §7). Only a changed version can be either."""
+        ended = Task.objects.filter(
+            device__in={device for device, _ in changed},
+            status__gte=SUCCEEDED,
+            late_success_at__isnull=True,
+            rolled_back_at__isnull=True,
+        )
+        for task in self.moves.lock(ended):
+            if task.device_id is None:
+                continue
+            version = changed.get((task.device_id, task.module_id))
+            previous = self.stored.get((task.device_id, task.module_id), "")
+            if version is None:
+                continue
+            is_rollback = previous == task.batch.policy.target_version and is_older(version, previous)
+            self.moves.apply(task, VersionReported(version, is_change=True, is_rollback=is_rollback))
+
+    def _store_versions(self, changed: dict[DeviceModule, str]) -> None:
+        rows = [(d, m, version, self.stored.get((d, m), "")) for (d, m), version in sorted(changed.items())]
+        sql.upsert_versions(rows, self.now)
+        by_id = {c.id: c for c in self.devices.values()}
+        told = [
+            events.version_changed(device=by_id[d].public_id, module=m, version=version, previous=previous)
+            for d, m, version, previous in rows
+        ]
+        outbox.append(events=told, now=self.now)
+        self._request_matches([(d, m, by_id[d].product_id) for d, m, _, _ in rows], is_new_version=True)
+
+    def _request_matches(self, wanted: list[tuple[int, int | None, int]], *, is_new_version: bool) -> None:
+        """Queue devices for the running dynamic batches of their products; None: every module that such a batch updates."""
+        if not wanted:
+            return
+        lanes = set(
+            Batch.objects.filter(
+                selection=Batch.Selection.DYNAMIC,
+                status=Batch.Status.IN_PROGRESS,
+                product__in={product for _, _, product in wanted},
+            ).values_list("product_id", "module_id")
+        )
+        pairs = [
+            (device, lane_module)
+            for device, module, product in wanted
+            for lane_product, lane_module in lanes
+            if lane_product == product and module in (None, lane_module)
+        ]
+        task_sql.request_matches(pairs, is_new_version=is_new_version, now=self.now)
+
+
+def _needs_lock(message: Inbound) -> bool:
+    return isinstance(message, Presence | VersionReport | LegacyRequest)

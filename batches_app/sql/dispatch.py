@@ -1,0 +1,87 @@
+"""Statements of the push loop: find due tasks, write claims, give claims back. Both dialects side by side."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import orjson
+from django.db import connection
+
+from batches_app.domain.states import IN_PROGRESS
+from ota_console.core.db import is_postgresql, record_source, time_text
+
+
+class DueRow(NamedTuple):
+    """A task that may be claimed, with what the decision needs."""
+
+    id: int
+    public_id: str
+    device_name: str
+    status: int
+    push_no: int
+    source_version: str
+    is_retry_pending: bool
+    current_version: str
+
+
+class Claim(NamedTuple):
+    """A claim to write: the task's next push number is `push_no`."""
+
+    id: int
+    push_no: int
+    source_version: str
+
+
+_DUE: Final = """
+SELECT t.id, t.public_id, t.device_name, t.status, t.push_no, t.source_version, t.is_retry_pending, coalesce(v.version, '')
+FROM batches_app_task t
+LEFT JOIN devices_app_moduleversion v ON v.device_id = t.device_id AND v.module_id = t.module_id
+WHERE t.batch_id = %s AND t.due_at <= %s {only}
+ORDER BY t.due_at, t.id
+LIMIT %s {lock}
+"""
+
+
+def due_tasks(*, batch_id: int, now: datetime, limit: int, only_upgrading: bool) -> list[DueRow]:
+    """Lock and read due tasks, earliest first; rows that another worker holds are skipped on PostgreSQL.
+
+    `only_upgrading`: in a paused batch only devices in Upgrading are pushed again (rules.md §3).
+    """
+    only = f"AND t.status = {int(IN_PROGRESS)}" if only_upgrading else ""
+    lock = "FOR NO KEY UPDATE OF t SKIP LOCKED" if is_postgresql() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE.format(only=only, lock=lock), (batch_id, time_text(now), limit))
+        return [DueRow(*row) for row in cursor.fetchall()]
+
+
+def write_claims(claims: Sequence[Claim], *, lease_until: datetime, now: datetime) -> int:
+    """Take the next push number, the lease and the source version of an attempt. The rows are locked."""
+    if not claims:
+        return 0
+    columns = (("id", "bigint"), ("push_no", "integer"), ("source_version", "text"))
+    cast = "::timestamptz" if is_postgresql() else ""
+    lease = time_text(lease_until)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE batches_app_task SET push_no = x.push_no, lease_until = %s{cast}, due_at = %s{cast}, not_before = NULL, "
+            f"is_retry_pending = false, source_version = x.source_version, updated_at = %s{cast} "
+            f"FROM {record_source(columns)} WHERE batches_app_task.id = x.id",
+            (lease, lease, time_text(now), orjson.dumps([claim._asdict() for claim in claims]).decode()),
+        )
+        return int(cursor.rowcount)
+
+
+def give_back(claims: Sequence[tuple[int, int]], *, now: datetime) -> int:
+    """Make unused claims (task id, push number) due again where their token still stands."""
+    if not claims:
+        return 0
+    columns = (("id", "bigint"), ("push_no", "integer"))
+    cast = "::timestamptz" if is_postgresql() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE batches_app_task SET lease_until = NULL, due_at = %s{cast} FROM {record_source(columns)} "
+            "WHERE batches_app_task.id = x.id AND batches_app_task.push_no = x.push_no "
+            "AND batches_app_task.lease_until IS NOT NULL AND batches_app_task.due_at IS NOT NULL",
+            (time_text(now), orjson.dumps([{"id": task, "push_no": push_no} for task, push_no in claims]).decode()),
+        )
+        return int(cursor.rowcount)

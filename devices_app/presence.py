@@ -1,0 +1,103 @@
+"""Who is online: what a connect, a disconnect or any message changes on a device's row (rules.md §5).
+
+Pure decisions over a device's connection facts, and the one statement that writes them. Keyed by the broker's session, so
+that a late disconnect after a take-over is ignored. Must not know tasks.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from devices_app import sql
+from devices_app.models import Device
+from devices_app.protocol.payloads import Presence
+from ota_console.core.db import time_text
+
+SEEN_EVERY: Final = timedelta(seconds=60)
+"""`last_seen_at` is written at most this often: a busy device must not cost a row update per message."""
+
+
+@dataclass(slots=True)
+class Connection:
+    """A device's row as far as its connection is concerned. `is_back` counts how often it came (again) online here."""
+
+    id: int
+    public_id: str
+    product_id: int
+    name: str
+    is_enabled: bool
+    is_online: bool
+    session: str
+    address: str
+    presence_at: datetime | None
+    activated_at: datetime | None
+    last_seen_at: datetime | None
+
+
+_FIELDS: Final = tuple(Connection.__slots__)
+
+
+def connections(ids: Iterable[int]) -> dict[int, Connection]:
+    """Read without a lock."""
+    rows = Device.objects.filter(pk__in=list(ids)).values_list(*_FIELDS)
+    return {row[0]: Connection(*row) for row in rows}
+
+
+def lock_connections(ids: Iterable[int]) -> dict[int, Connection]:
+    """Lock device rows in id order and read them afresh."""
+    rows = Device.objects.filter(pk__in=list(ids)).order_by("id").select_for_update(no_key=True).values_list(*_FIELDS)
+    return {row[0]: Connection(*row) for row in rows}
+
+
+def is_stale(connection: Connection, now: datetime) -> bool:
+    """A message from it has to be written down: it counts as offline, or was not seen for a while."""
+    seen = connection.last_seen_at
+    return not connection.is_online or seen is None or now - seen >= SEEN_EVERY
+
+
+def after_event(connection: Connection, event: Presence, now: datetime) -> Connection:
+    """What the broker said. A connect with a new session is a new connection; a disconnect counts for its own session only."""
+    if event.is_connect:
+        if connection.is_online and connection.session == event.session:
+            return connection
+        return replace(
+            connection,
+            is_online=True,
+            session=event.session,
+            address=event.address,
+            presence_at=now,
+            activated_at=connection.activated_at or now,
+            last_seen_at=now,
+        )
+    if not connection.is_online or connection.session != event.session:
+        return connection
+    return replace(connection, is_online=False, presence_at=now)
+
+
+def after_message(connection: Connection, now: datetime) -> Connection:
+    """Any message sets online (rules.md §5)."""
+    if not is_stale(connection, now):
+        return connection
+    seen = replace(connection, last_seen_at=now)
+    if connection.is_online:
+        return seen
+    return replace(seen, is_online=True, presence_at=now, activated_at=connection.activated_at or now)
+
+
+def write(changed: Sequence[Connection]) -> None:
+    """Write changed rows in one statement; they must be locked."""
+    sql.update_presence(
+        [
+            {
+                "id": c.id,
+                "is_online": c.is_online,
+                "session": c.session,
+                "address": c.address,
+                "presence_at": time_text(c.presence_at),
+                "activated_at": time_text(c.activated_at),
+                "last_seen_at": time_text(c.last_seen_at),
+            }
+            for c in sorted(changed, key=lambda c: c.id)
+        ]
+    )

@@ -1,0 +1,74 @@
+"""Fixtures for all tests: real servers on free ports, a clock that stands still, no network beyond loopback.
+
+tests/unit has no database and no sockets; tests/db and above may use the database, and servers of their own.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connections
+
+from ota_console.core.clock import FakeClock
+from tests import servers
+from tests.environment import FOLDER, TEST_DATABASE
+
+UNIT_TESTS = Path(__file__).parent / "unit"
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to the other database; keep unit tests off the network and all tests on this machine."""
+    other = "sqlite" if TEST_DATABASE == "postgresql" else "postgresql"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    items[:] = [item for item in items if not item.get_closest_marker(other)]
+    config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        is_unit = UNIT_TESTS in item.path.parents
+        item.add_marker(pytest.mark.disable_socket if is_unit else pytest.mark.allow_hosts(LOOPBACK))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Noon of an ordinary day; a test moves it."""
+    return FakeClock(datetime(2026, 3, 4, 12, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def now(clock: FakeClock) -> datetime:
+    return clock()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[servers.Server]:
+    with servers.postgresql(FOLDER / "postgresql-server") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[servers.Server]:
+    with servers.valkey(FOLDER / "valkey-server") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mosquitto_server() -> Iterator[servers.Server]:
+    with servers.mosquitto(FOLDER / "mosquitto-server") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
+    """pytest-django's hook: Django's test database stands on our own PostgreSQL where TEST_DATABASE asks for it."""
+    if TEST_DATABASE != "postgresql":
+        return
+    server: servers.Server = request.getfixturevalue("postgresql_server")
+    django_settings.DATABASES["default"]["PORT"] = str(server.port)
+    connections["default"].settings_dict["PORT"] = str(server.port)
+
+
+@pytest.fixture
+def is_postgresql() -> bool:
+    return TEST_DATABASE == "postgresql"

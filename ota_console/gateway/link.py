@@ -64,7 +64,7 @@ class BrokerLink(threading.Thread):
         self._backlog_bytes = 0
         self._backlog = threading.Condition()
         self._is_reading = True
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         self._connection: BrokerConnection | None = None
 
     # --- called by the other threads ----------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class BrokerLink(threading.Thread):
     def stop(self) -> None:
         """Send what waits, say goodbye, end."""
         self._is_reading = False
-        self._stop.set()
+        self._stopping.set()
         self._wake()
 
     def _wake(self) -> None:
@@ -102,7 +102,7 @@ class BrokerLink(threading.Thread):
         """Connect, serve, connect again."""
         backoff = Backoff(first_seconds=FIRST_WAIT_SECONDS, most_seconds=MOST_WAIT_SECONDS)
         try:
-            while not self._stop.is_set():
+            while not self._stopping.is_set():
                 try:
                     self._connect()
                     backoff.reset()
@@ -111,7 +111,7 @@ class BrokerLink(threading.Thread):
                     self._drop_connection()
                     wait = backoff.next_seconds()
                     log.warning("gateway.broker_away", error=str(error), wait_seconds=wait)
-                    self._stop.wait(wait)
+                    self._stopping.wait(wait)
         except BaseException as failure:  # noqa: BLE001 - the runner takes the process down with it
             self.failure = failure
         finally:
@@ -147,7 +147,7 @@ class BrokerLink(threading.Thread):
     def _serve(self) -> None:
         connection = self._connection
         assert connection is not None
-        while not self._stop.is_set():
+        while not self._stopping.is_set():
             self._send_outgoing(connection)
             room = self.batcher.room if self._is_reading else 0
             connection.turn(timeout_seconds=TURN_SECONDS, most_messages=room)

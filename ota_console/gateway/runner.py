@@ -57,15 +57,15 @@ class Worker(threading.Thread):
         self._batcher = batcher
         self._sink = sink
         self._link = link
-        self._stop = stop
+        self._stopping = stop
 
     def run(self) -> None:
         """Until stopped; what is in hand then is still committed and acknowledged."""
         try:
             pause_seconds = 0.0 if is_postgresql() else SQLITE_PAUSE_SECONDS
-            while not self._stop.is_set():
+            while not self._stopping.is_set():
                 if self.step() and pause_seconds:
-                    self._stop.wait(pause_seconds)
+                    self._stopping.wait(pause_seconds)
         except BaseException as failure:  # noqa: BLE001 - the runner takes the process down with it
             self.failure = failure
         finally:
@@ -91,12 +91,12 @@ class Gateway:
         self._apply = apply
         self._clock = clock
         self._holder = holder or f"{socket.gethostname()[:40]}:{os.getpid()}"
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         self._beats_until_heartbeat = 0
 
     def stop(self) -> None:
         """Finish what is in hand and end."""
-        self._stop.set()
+        self._stopping.set()
 
     def run(self) -> int:
         """Stand by, then work. Answers the process's exit code: 0 when stopped, 1 when something failed."""
@@ -120,19 +120,19 @@ class Gateway:
         return BrokerLink(endpoint=config.endpoint, client_id=config.client_id, batcher=batcher, version=config.version)
 
     def _worker(self, link: BrokerLink) -> Worker:
-        sink = Sink(apply=self._apply, clock=self._clock, holder=self._holder, stop=self._stop)
-        return Worker(batcher=link.batcher, sink=sink, link=link, stop=self._stop)
+        sink = Sink(apply=self._apply, clock=self._clock, holder=self._holder, stop=self._stopping)
+        return Worker(batcher=link.batcher, sink=sink, link=link, stop=self._stopping)
 
     def _stand_by(self) -> bool:
         """Wait for the lease; False when stopped before it came."""
         is_announced = False
-        while not self._stop.is_set():
+        while not self._stopping.is_set():
             if self._acquire(LEASE_NAME, LEASE_SECONDS):
                 return True
             if not is_announced:
                 log.info("gateway.standby", holder=self._holder)
                 is_announced = True
-            self._stop.wait(1.0)
+            self._stopping.wait(1.0)
         return False
 
     def _acquire(self, name: str, seconds: float) -> bool | None:
@@ -146,7 +146,7 @@ class Gateway:
 
     def _watch(self, link: BrokerLink, worker: Worker) -> bool:
         """Until stopped (True), or until a thread died or the lease is lost (False)."""
-        while not self._stop.wait(RENEW_SECONDS):
+        while not self._stopping.wait(RENEW_SECONDS):
             for thread in (link, worker):
                 if not thread.is_alive():
                     log.critical("gateway.thread_died", thread=thread.name, exc_info=thread.failure)
@@ -166,7 +166,7 @@ class Gateway:
 
     def _finish(self, link: BrokerLink, worker: Worker) -> None:
         """The worker commits what it has, then the link acknowledges it and says goodbye."""
-        self._stop.set()
+        self._stopping.set()
         link.stop_reading()
         worker.join(FINISH_SECONDS)
         link.stop()

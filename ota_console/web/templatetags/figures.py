@@ -37,6 +37,12 @@ def percent_of(part: int, whole: int) -> str:
 
 
 @register.filter
+def percent_words(value: int | None) -> str:
+    """70 → "70 %"."""
+    return "" if value is None else f"{value} %"
+
+
+@register.filter
 def filesize(value: int | None) -> str:
     """Decimal units, as operators compare them with download volumes: 14.6 MB."""
     if value is None:

@@ -84,12 +84,12 @@ def icon(name: str, size: str = "") -> SafeString:
 @register.simple_tag
 def icon_sprite() -> SafeString:
     """The drawings themselves, once per page."""
-    return _sprite(str(settings.BASE_DIR))
+    return _sprite(str(settings.NODE_MODULES))
 
 
 @cache
-def _sprite(base_dir: str) -> SafeString:
-    folder = Path(base_dir) / "node_modules" / "@tabler" / "icons" / "icons"
+def _sprite(node_modules: str) -> SafeString:
+    folder = Path(node_modules) / "@tabler" / "icons" / "icons"
     symbols = [_symbol(folder / "outline" / f"{name}.svg", name, 'fill="none" stroke="currentColor"') for name in sorted(OUTLINE)]
     symbols += [
         _symbol(folder / "filled" / f"{name}.svg", f"{name}-filled", 'fill="currentColor" stroke="none"')

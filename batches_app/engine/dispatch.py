@@ -164,8 +164,17 @@ def _pushes(batch: Batch, rows: Sequence[sql.DueRow], claims: Sequence[sql.Claim
     )
 
 
-def publish(chunk: Chunk, publisher: Publisher, *, monotonic: Callable[[], float] = time.monotonic) -> list[PushToken]:
-    """Publish a chunk. Paced pushes leave within the publish deadline; answers the tokens that did not leave."""
+def publish(
+    chunk: Chunk,
+    publisher: Publisher,
+    *,
+    clock: Clock = database_now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> list[PushToken]:
+    """Publish a chunk. Paced pushes leave within the publish deadline; answers the tokens that did not leave.
+
+    Raises PublisherUnavailable; what the broker was not offered yet is due again by then.
+    """
     until = monotonic() + PUBLISH_DEADLINE_SECONDS
     for position, push in enumerate(chunk.pushes):
         if chunk.is_paced and monotonic() > until:
@@ -173,7 +182,7 @@ def publish(chunk: Chunk, publisher: Publisher, *, monotonic: Callable[[], float
         try:
             publisher.publish(push.topic, push.payload, push.token)
         except PublisherUnavailable:
-            give_back([late.token for late in chunk.pushes[position + 1 :]])
+            give_back([late.token for late in chunk.pushes[position + 1 :]], clock=clock)
             raise
     return []
 
@@ -205,7 +214,7 @@ def dispatch_once(
 ) -> int:
     """One bounded piece: claim, publish, give the rest back. Answers how many tasks were pushed or settled."""
     chunk = claim(batch_id=batch_id, clock=clock, limit=limit)
-    late = publish(chunk, publisher)
+    late = publish(chunk, publisher, clock=clock)
     give_back(late, clock=clock)
     return len(chunk.pushes) - len(late) + chunk.settled_count
 

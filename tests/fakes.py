@@ -1,0 +1,56 @@
+"""Stand-ins for our own ports; `tests/faults` and `tests/flows` use the real ones."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from devices_app.ports import PublisherUnavailable, PushToken
+
+
+class FakePublisher:
+    """A broker that takes everything and acknowledges when told: at once, or on `acknowledge`."""
+
+    def __init__(self, *, is_prompt: bool = True, capacity: int | None = None) -> None:
+        """`capacity`: so many publications, then the broker is away."""
+        self.sent: list[tuple[str, bytes, PushToken]] = []
+        self._waiting: list[PushToken] = []
+        self._acknowledged: list[PushToken] = []
+        self._is_prompt = is_prompt
+        self._capacity = capacity
+
+    def publish(self, topic: str, payload: bytes, token: PushToken) -> None:
+        """Take a message."""
+        if self._capacity is not None and len(self.sent) >= self._capacity:
+            message = "the broker went away"
+            raise PublisherUnavailable(message)
+        self.sent.append((topic, payload, token))
+        (self._acknowledged if self._is_prompt else self._waiting).append(token)
+
+    def acknowledge(self) -> None:
+        """Acknowledge what waits."""
+        self._acknowledged += self._waiting
+        self._waiting = []
+
+    def take_acknowledged(self, *, timeout_seconds: float = 0) -> Sequence[PushToken]:
+        """What was acknowledged since the last call."""
+        taken, self._acknowledged = self._acknowledged, []
+        return taken
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._waiting = []
+
+
+class FakeClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, start: datetime) -> None:
+        """Aware UTC."""
+        self.now = start
+
+    def __call__(self) -> datetime:
+        """The present."""
+        return self.now
+
+    def advance(self, **how_much: float) -> None:
+        """`advance(seconds=5)`."""
+        self.now += timedelta(**how_much)

@@ -3,8 +3,10 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_shutting_down
 from django.conf import settings
+
+from ota_console.core import shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ota_console.settings")
 
@@ -17,3 +19,9 @@ app.autodiscover_tasks()
 def _keep_djangos_logging(**kwargs: object) -> None:
     """Celery's own set-up would replace the one shape of log lines (this is Celery's hook, not a domain signal)."""
     assert settings.LOGGING  # noqa: S101 reading the settings configures logging
+
+
+@worker_shutting_down.connect
+def _tell_long_tasks(**kwargs: object) -> None:
+    """The relay and the push loop end after their present step (Celery's hook, as above)."""
+    shutdown.announce()

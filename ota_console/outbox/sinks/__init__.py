@@ -1,0 +1,1 @@
+"""Where events go once they are committed."""

@@ -161,7 +161,6 @@ MIDDLEWARE = [
     "ota_console.web.errors.DomainErrorMiddleware",
 ]
 ROOT_URLCONF = "ota_console.urls"
-WSGI_APPLICATION = "ota_console.wsgi.application"
 ASGI_APPLICATION = "ota_console.asgi.application"
 TEMPLATES = [
     {
@@ -230,7 +229,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "ota_console.web.pagination.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "ota_console.web.openapi.ProblemSchema",
     "EXCEPTION_HANDLER": "ota_console.web.errors.problem_response",
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -239,6 +238,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "OTA Console API",
     "DESCRIPTION": "Products, devices, update packages, batches and tasks.",
     "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ota_console.accounts.urls")),
     path("", include("ota_console.ops.urls")),
     path("admin/", admin.site.urls),
+    path("api/", include("ota_console.api_urls")),
 ]
 for room in ("devices_app", "packages_app", "batches_app"):
     if find_spec(f"{room}.urls"):

@@ -49,7 +49,7 @@ class PackageUpload(TemporaryUploadedFile):
     problem: UploadProblem | None = None
 
     def __init__(self, name: str, content_type: str, charset: str | None) -> None:
-        file = NamedTemporaryFile(prefix="incoming-", dir=_incoming_directory())
+        file = NamedTemporaryFile(prefix="incoming-", dir=_incoming_directory())  # noqa: SIM115  # lives on
         UploadedFile.__init__(self, file, name, content_type, 0, charset)
 
 

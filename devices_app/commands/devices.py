@@ -1,7 +1,7 @@
 """Create devices, one or thousands at once, enable and disable them, rotate their secrets (rules.md §5)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import islice
@@ -42,7 +42,7 @@ class DeviceDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceResult:
-    """What became of one draft, in the order of the request. `secret` is given for created devices only."""
+    """What became of one draft: id and secret where it was created, errors by field of the draft where it was not."""
 
     name: str
     outcome: Outcome
@@ -56,14 +56,14 @@ def create_devices(
 ) -> tuple[DeviceResult, ...]:
     """Create the devices that can be created, and say for each draft what became of it. `product` is a product key.
 
-    Raises `NotFound`, `Invalid` {"devices"} where none or more than `MAX_DEVICES_AT_ONCE` are named.
+    Raises `Invalid` {"product"}, and {"devices"} where none or more than `MAX_DEVICES_AT_ONCE` are named.
     """
     if not 1 <= len(drafts) <= MAX_DEVICES_AT_ONCE:
         message = _("Name 1 to %(count)s devices.") % {"count": f"{MAX_DEVICES_AT_ONCE:,}"}
         raise checks.invalid({"devices": [message]})
     product_id = Product.objects.filter(product_key=product).values_list("pk", flat=True).first()
     if product_id is None:
-        raise NotFound("unknown_product", _("There is no product with this key."))
+        raise checks.invalid({"product": [_("There is no product with this key.")]})
     planned = _plan(drafts)
     with transaction.atomic():
         created = _insert([result for result in planned if result.outcome is Outcome.CREATED], product_id, now)
@@ -115,7 +115,7 @@ def _plan(drafts: Sequence[DeviceDraft]) -> list[DeviceResult]:
         if errors:
             planned.append(DeviceResult(name=name, outcome=Outcome.INVALID, errors=errors))
         elif name in seen:
-            planned.append(DeviceResult(name=name, outcome=Outcome.EXISTS))
+            planned.append(_existing(name))
         else:
             seen.add(name)
             planned.append(DeviceResult(name=name, outcome=Outcome.CREATED, public_id=new_public_id(), secret=secret))
@@ -151,4 +151,9 @@ def _chunks(results: Sequence[DeviceResult]) -> Iterator[list[DeviceResult]]:
 def _settled(result: DeviceResult, created: set[str]) -> DeviceResult:
     if result.outcome is not Outcome.CREATED or result.public_id in created:
         return result
-    return replace(result, outcome=Outcome.EXISTS, public_id="", secret="")
+    return _existing(result.name)
+
+
+def _existing(name: str) -> DeviceResult:
+    errors = {"name": [_("This product has a device of this name.")]}
+    return DeviceResult(name=name, outcome=Outcome.EXISTS, errors=errors)

@@ -63,7 +63,7 @@ class MembersChanged:
 
 
 def create_group(*, draft: GroupDraft, actor: Actor, now: datetime) -> str:
-    """Create a group and return its public id. Raises `NotFound` (product), `Invalid` by field of `GroupDraft`."""
+    """Create a group and return its public id. Raises `Invalid` by field of `GroupDraft`."""
     errors = checks.found(
         name=checks.check_group_name(draft.name),
         description=checks.check_description(draft.description),
@@ -73,7 +73,7 @@ def create_group(*, draft: GroupDraft, actor: Actor, now: datetime) -> str:
         raise checks.invalid(errors)
     product_id = Product.objects.filter(product_key=draft.product).values_list("pk", flat=True).first()
     if product_id is None:
-        raise NotFound("unknown_product", _("There is no product with this key."))
+        raise checks.invalid({"product": [_("There is no product with this key.")]})
     public_id = new_public_id()
     fields = {"name": draft.name, "kind": draft.kind, "description": draft.description}
     try:

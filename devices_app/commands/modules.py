@@ -23,7 +23,7 @@ def create_module(
 ) -> None:
     """Add a module to the product with this product key.
 
-    Raises `NotFound`, `Invalid` by argument name, `Conflict` code `too_many_modules`.
+    Raises `Invalid` by argument name, `Conflict` code `too_many_modules`.
     """
     errors = checks.found(
         name=checks.check_module_name(name),
@@ -35,7 +35,7 @@ def create_module(
     with transaction.atomic():
         row = Product.objects.select_for_update(no_key=True).filter(product_key=product).first()
         if row is None:
-            raise NotFound("unknown_product", _("There is no product with this key."))
+            raise checks.invalid({"product": [_("There is no product with this key.")]})
         _refuse_taken_or_too_many(row, name)
         Module.objects.create(product=row, name=name, alias=alias, description=description, created_at=now)
         note(actor, "module.create", Target("product", product), now, module=name)

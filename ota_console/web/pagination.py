@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.utils.translation import gettext as _
 from rest_framework import pagination
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 Row = TypeVar("Row", bound=Model)
 MAX_PAGE_SIZE = 1000
 """One answer of the API; a bigger list is read by following `next`."""
+MAX_KEY_DIGITS = 18
+"""Of a database key."""
 
 
 class CursorPagination(pagination.CursorPagination):
@@ -20,6 +25,16 @@ class CursorPagination(pagination.CursorPagination):
     max_page_size = MAX_PAGE_SIZE
     ordering: Any = "-id"
 
+    def decode_cursor(self, request: Request) -> pagination.Cursor | None:
+        """The place that the cursor names. Raises ValidationError where it was not made here: positions are keys."""
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound as error:
+            raise _bad_cursor() from error
+        if cursor is not None and cursor.position is not None and not _is_key(cursor.position):
+            raise _bad_cursor()
+        return cursor
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})
 
@@ -27,6 +42,14 @@ class CursorPagination(pagination.CursorPagination):
         link = {"type": "string", "format": "uri", "nullable": True}
         properties: Mapping[str, Any] = {"results": schema, "next": link, "previous": link}
         return {"type": "object", "required": list(properties), "properties": dict(properties)}
+
+
+def _is_key(position: str) -> bool:
+    return position.isascii() and position.isdigit() and len(position) <= MAX_KEY_DIGITS
+
+
+def _bad_cursor() -> ValidationError:
+    return ValidationError({"cursor": [_("This cursor is not valid. Start again without it.")]})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,65 @@
+"""What lists of products, modules, devices and groups may be narrowed to."""
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+
+from devices_app.models import Device, DeviceGroup, Module, Product
+
+
+class ProductFilter(filters.FilterSet):
+    product_key = filters.CharFilter()
+    name = filters.CharFilter()
+
+    class Meta:
+        model = Product
+        fields = ("product_key", "name")
+
+
+class ModuleFilter(filters.FilterSet):
+    product_key = filters.CharFilter(field_name="product__product_key")
+    name = filters.CharFilter(lookup_expr="iexact")
+
+    class Meta:
+        model = Module
+        fields = ("product_key", "name")
+
+
+class DeviceFilter(filters.FilterSet):
+    product_key = filters.CharFilter(field_name="product__product_key")
+    device_name = filters.CharFilter(field_name="name")
+    module = filters.CharFilter(method="with_version", label="Name of a module, with `version`.")
+    version = filters.CharFilter(method="with_version", label="Version that `module` (default) last reported.")
+
+    class Meta:
+        model = Device
+        fields = ("product_key", "device_name", "is_online", "is_enabled", "module", "version")
+
+    def with_version(self, queryset: QuerySet[Device], name: str, value: str) -> QuerySet[Device]:
+        """Module and version hold together, of one reported version, whichever of the two comes here first."""
+        wanted = self.form.cleaned_data
+        if name == "module" and wanted["version"]:
+            return queryset
+        lookups = {"versions__module__name__iexact": wanted["module"] or "default"}
+        if wanted["version"]:
+            lookups["versions__version"] = wanted["version"]
+        return queryset.filter(**lookups)
+
+
+class DeviceSummaryFilter(filters.FilterSet):
+    product_key = filters.CharFilter(field_name="product__product_key")
+
+    class Meta:
+        model = Device
+        fields = ("product_key",)
+
+
+class GroupFilterSet(filters.FilterSet):
+    product_key = filters.CharFilter(field_name="product__product_key")
+    name = filters.CharFilter()
+    kind = filters.TypedChoiceFilter(
+        choices=[(kind.name, kind.label) for kind in DeviceGroup.Kind], coerce=lambda name: DeviceGroup.Kind[name]
+    )
+
+    class Meta:
+        model = DeviceGroup
+        fields = ("product_key", "name", "kind")

@@ -6,13 +6,25 @@ from celery import Celery
 from celery.signals import setup_logging, worker_shutting_down
 from django.conf import settings
 
-from ota_console.core import shutdown
+from devices_app.ports import Publisher, wire_publisher
+from ota_console.core import ids, shutdown
+from ota_console.gateway.adapter import Endpoint
+from ota_console.gateway.publisher import MqttPublisher
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ota_console.settings")
 
 app = Celery("ota_console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+def _open_publisher() -> Publisher:
+    """A connection of the calling process, under a name of its own: made after the fork, thrown away when it breaks."""
+    client_id = f"ota-publisher-{ids.new_public_id()}"
+    return MqttPublisher(endpoint=Endpoint.from_url(settings.MQTT_URL), client_id=client_id)
+
+
+wire_publisher(_open_publisher)
 
 
 @setup_logging.connect

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+from django.utils.translation import gettext
+
+from batches_app.commands.rows import lock_batch, note, save_batch
+from batches_app.domain.states import BatchStatus
+from batches_app.models import Batch
 from ota_console.audit.actor import Actor
+from ota_console.core.errors import Conflict
+from ota_console.core.jobs import enqueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +28,33 @@ def pause_batch(*, batch: str, actor: Actor, now: datetime) -> PauseState:
 
     `batch` is a public id. Raises `NotFound`, `Conflict` code `batch_not_upgrading`.
     """
-    raise NotImplementedError
+    with transaction.atomic():
+        row = _lock_running(batch)
+        if row.paused_at is not None:
+            return PauseState(public_id=batch, paused_at=row.paused_at, is_changed=False)
+        row.paused_at = now
+        save_batch(row, "paused_at", now=now)
+        note(row, "batch.pause", actor=actor, now=now)
+    return PauseState(public_id=batch, paused_at=now, is_changed=True)
 
 
 def resume_batch(*, batch: str, actor: Actor, now: datetime) -> PauseState:
     """Make due what is due; the pace does not make up for the pause. Raises as `pause_batch`."""
-    raise NotImplementedError
+    with transaction.atomic():
+        row = _lock_running(batch)
+        if row.paused_at is None:
+            return PauseState(public_id=batch, paused_at=None, is_changed=False)
+        row.paused_at = None
+        save_batch(row, "paused_at", now=now)
+        note(row, "batch.resume", actor=actor, now=now)
+        enqueue("batches_app.dispatch")
+    return PauseState(public_id=batch, paused_at=None, is_changed=True)
+
+
+def _lock_running(public_id: str) -> Batch:
+    row = lock_batch(public_id)
+    if row.status != BatchStatus.IN_PROGRESS:
+        raise Conflict(
+            "batch_not_upgrading", gettext("Only a batch that is Upgrading can be paused or resumed. Nothing was changed.")
+        )
+    return row

@@ -1,16 +1,16 @@
 """What every command about batches needs: find and lock the row, and leave a trace of the change in one transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext
 
-from batches_app.models import Batch
+from batches_app.models import Batch, BatchTag
 from batches_app.sql import tasks as task_sql
 from ota_console.audit import commands as audit
 from ota_console.audit.actor import Actor
-from ota_console.core.errors import NotFound
+from ota_console.core.errors import Invalid, NotFound
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
 
@@ -48,3 +48,17 @@ def note(batch: Batch, action: str, *, actor: Actor, now: datetime, detail: Mapp
         now=now,
         details=detail,
     )
+
+
+def replace_tags(batch: Batch, tags: Sequence[tuple[str, str]]) -> None:
+    """The batch's tags are these, in this order."""
+    BatchTag.objects.filter(batch=batch).delete()
+    rows = [BatchTag(batch=batch, position=n, key=key, value=value) for n, (key, value) in enumerate(tags, 1)]
+    BatchTag.objects.bulk_create(rows)
+
+
+def invalid(code: str, errors: Mapping[str, Sequence[str]]) -> Invalid:
+    """The messages of a form, translated; the first one stands for all where only one can be shown."""
+    translated = {field: [gettext(message) for message in messages] for field, messages in errors.items() if messages}
+    field, messages = next(iter(translated.items()))
+    return Invalid(code, messages[0], field or None, errors=translated)

@@ -1,0 +1,52 @@
+"""Statements that turn names into a device list, a chunk at a time, through one JSON parameter; both dialects."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import orjson
+
+from batches_app.sql.fragments import Fragment, execute, fetch
+from ota_console.core.db import record_source
+
+_COLUMNS: Final = (("line", "integer"), ("name", "text"))
+
+
+class LeftOut(NamedTuple):
+    """A line of a chunk that adds no device: nobody has the name, or the device is on the list already."""
+
+    line: int
+    name: str
+    is_known: bool
+
+
+def left_out(list_id: int, product_id: int, chunk: Sequence[tuple[int, str]]) -> list[LeftOut]:
+    """Which (line, name) pairs of a chunk add nothing to the list as it stands."""
+    return [
+        LeftOut(line, name, bool(is_known))
+        for line, name, is_known in fetch(
+            Fragment(
+                f"SELECT x.line, x.name, d.id IS NOT NULL FROM {record_source(_COLUMNS)} "
+                "LEFT JOIN devices_app_device d ON d.product_id = %s AND d.name = x.name "
+                "LEFT JOIN batches_app_devicelistentry e ON e.device_list_id = %s AND e.device_id = d.id "
+                "WHERE d.id IS NULL OR e.id IS NOT NULL ORDER BY x.line",
+                (_json(chunk), product_id, list_id),
+            )
+        )
+    ]
+
+
+def add_entries(list_id: int, product_id: int, chunk: Sequence[tuple[int, str]]) -> int:
+    """Put the devices with these names on the list; how many came new."""
+    return execute(
+        Fragment(
+            "INSERT INTO batches_app_devicelistentry (device_list_id, device_id) "
+            f"SELECT %s, d.id FROM {record_source(_COLUMNS)} "
+            "JOIN devices_app_device d ON d.product_id = %s AND d.name = x.name WHERE true "
+            "ON CONFLICT (device_list_id, device_id) DO NOTHING",
+            (list_id, _json(chunk), product_id),
+        )
+    )
+
+
+def _json(chunk: Sequence[tuple[int, str]]) -> str:
+    return orjson.dumps([{"line": line, "name": name} for line, name in chunk]).decode()

@@ -3,11 +3,12 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from django.conf import settings
 
 from devices_app.ports import Publisher, wire_publisher
 from ota_console.core import ids, shutdown
+from ota_console.core.processes import die_with_parent
 from ota_console.gateway.adapter import Endpoint
 from ota_console.gateway.publisher import MqttPublisher
 
@@ -16,6 +17,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ota_console.settings")
 app = Celery("ota_console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# Below are Celery's own hooks of a process's life, not signals of the domain.
 
 
 def _open_publisher() -> Publisher:
@@ -29,11 +32,17 @@ wire_publisher(_open_publisher)
 
 @setup_logging.connect
 def _keep_djangos_logging(**kwargs: object) -> None:
-    """Celery's own set-up would replace the one shape of log lines (this is Celery's hook, not a domain signal)."""
+    """Celery's own set-up would replace the one shape of log lines."""
     assert settings.LOGGING  # noqa: S101 reading the settings configures logging
 
 
 @worker_shutting_down.connect
 def _tell_long_tasks(**kwargs: object) -> None:
-    """The relay and the push loop end after their present step (Celery's hook, as above)."""
+    """The relay and the push loop end after their present step."""
     shutdown.announce()
+
+
+@worker_process_init.connect
+def _die_with_the_worker(**kwargs: object) -> None:
+    """A worker that is killed takes its pool along: a half-alive one would go on pushing unseen."""
+    die_with_parent()

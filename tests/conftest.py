@@ -15,19 +15,30 @@ from ota_console.core.clock import FakeClock
 from tests import servers
 from tests.environment import FOLDER, TEST_DATABASE
 
-UNIT_TESTS = Path(__file__).parent / "unit"
+TESTS = Path(__file__).parent
+STACK_FOLDERS = {"browser", "clients", "faults", "flows"}
+"""They start many processes each, so one at a time."""
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what belongs to the other database; keep unit tests off the network and all tests on this machine."""
-    other = "sqlite" if TEST_DATABASE == "postgresql" else "postgresql"
-    left_out = [item for item in items if item.get_closest_marker(other)]
-    items[:] = [item for item in items if not item.get_closest_marker(other)]
+    left_out = [item for item in items if not _runs_here(item)]
+    items[:] = [item for item in items if _runs_here(item)]
     config.hook.pytest_deselected(items=left_out)
     for item in items:
-        is_unit = UNIT_TESTS in item.path.parents
-        item.add_marker(pytest.mark.disable_socket if is_unit else pytest.mark.allow_hosts(LOOPBACK))
+        folder = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.disable_socket if folder == "unit" else pytest.mark.allow_hosts(LOOPBACK))
+        if folder in STACK_FOLDERS:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+def _runs_here(item: pytest.Item) -> bool:
+    """SQLite runs everything but PostgreSQL's own tests; PostgreSQL runs those, and tests/db once more."""
+    if TEST_DATABASE == "postgresql":
+        is_of_database = TESTS / "db" in item.path.parents and not item.get_closest_marker("sqlite")
+        return is_of_database or item.get_closest_marker("postgresql") is not None
+    return item.get_closest_marker("postgresql") is None
 
 
 @pytest.fixture
@@ -61,8 +72,12 @@ def mosquitto_server() -> Iterator[servers.Server]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
-    """pytest-django's hook: Django's test database stands on our own PostgreSQL where TEST_DATABASE asks for it."""
+    """pytest-django's hook: Django's test database stands on our own PostgreSQL where TEST_DATABASE asks for it.
+
+    On SQLite it is a file: threads of one in-memory database would lock each other's tables.
+    """
     if TEST_DATABASE != "postgresql":
+        connections["default"].settings_dict["TEST"]["NAME"] = str(FOLDER / "test.sqlite3")
         return
     server: servers.Server = request.getfixturevalue("postgresql_server")
     django_settings.DATABASES["default"]["PORT"] = str(server.port)

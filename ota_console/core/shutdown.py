@@ -1,7 +1,7 @@
 """Whether this worker was asked to end: long-running tasks look at it between two steps, so that a stop need not wait.
 
-One byte in memory that is shared with the processes forked later: Celery tells only their parent. No lock, since a signal
-handler sets it.
+One byte in memory that is shared with the processes forked later: Celery tells only their parent. No lock, since a
+signal handler sets it.
 """
 
 from multiprocessing import RawValue

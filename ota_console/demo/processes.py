@@ -4,12 +4,10 @@ Each child leads a process group of its own and is killed by the kernel when its
 line by line and handed to a sink. Nothing here knows what the programs do.
 """
 
-import ctypes
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
-"""Loaded before any fork: between fork and exec nothing may be imported."""
+from ota_console.core.processes import die_with_parent
 
 LineSink = Callable[[str, str], None]
 """Takes the program's name and one line of its output."""
@@ -59,11 +55,10 @@ class Child:
         parent = os.getpid()
         death_signal = int(program.death_signal)
 
-        def die_with_parent() -> None:
-            if _LIBC is not None:
-                _LIBC.prctl(PR_SET_PDEATHSIG, death_signal)
-                if os.getppid() != parent:
-                    os._exit(1)
+        def bind_to_parent() -> None:
+            die_with_parent(death_signal)
+            if os.getppid() != parent:
+                os._exit(1)
 
         self.process = subprocess.Popen(
             list(program.command),
@@ -76,7 +71,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 it calls libc alone, which was loaded before the fork
+            preexec_fn=bind_to_parent,  # noqa: PLW1509 it calls libc alone, which was loaded before the fork
         )
         self._reader = threading.Thread(target=self._read, name=f"log-{program.name}", daemon=True)
         self._reader.start()

@@ -4,8 +4,6 @@ A package's other files (thousands of icons, sources, other builds) are never co
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,60 +12,40 @@ from django.contrib.staticfiles.finders import BaseFinder
 from django.core.checks import CheckMessage, Error
 from django.core.files.storage import FileSystemStorage, Storage
 
-
-@dataclass(frozen=True, slots=True)
-class NodePackage:
-    """`{% static "<name>/<path>" %}` for each path under `folder` that fits one of `patterns`."""
-
-    name: str
-    folder: str
-    patterns: tuple[str, ...]
-
-    @property
-    def root(self) -> Path:
-        return Path(settings.NODE_MODULES) / self.name / self.folder
-
-    def paths(self) -> list[str]:
-        if not self.root.is_dir():
-            return []
-        found = (file.relative_to(self.root) for pattern in self.patterns for file in self.root.glob(pattern))
-        return sorted(path.as_posix() for path in found)
-
-    def has(self, path: str) -> bool:
-        return any(fnmatch(path, pattern) for pattern in self.patterns) and (self.root / path).is_file()
-
-
-FONT: Final = ("index.css", "files/*-wght-normal.woff2")
-PACKAGES: Final = (
-    NodePackage("@tabler/core", "dist", ("css/tabler.min.css", "css/tabler.min.css.map")),
-    NodePackage("echarts", "dist", ("echarts.min.js",)),
-    NodePackage("@fontsource-variable/inter", "", FONT),
-    NodePackage("@fontsource-variable/jetbrains-mono", "", FONT),
+PREFIX: Final = "vendor"
+FILES: Final = (
+    "@tabler/core/dist/css/tabler.min.css",
+    "@tabler/core/dist/css/tabler.min.css.map",  # the style sheet names it, and hashing follows every name
+    "echarts/dist/echarts.min.js",
+    "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
+    "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2",
+    "@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2",
 )
 
 
 class NodePackagesFinder(BaseFinder):
+    """`{% static "vendor/<package>/<path>" %}` for each path in FILES."""
+
     def __init__(self, app_names: object = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        missing = [package for package in PACKAGES if not package.paths()]
+        root = Path(settings.NODE_MODULES)
+        missing = [path for path in FILES if not (root / path).is_file()]
         if not missing or not settings.HAS_HASHED_STATIC_FILES:
             return []
-        return [Error(f"{missing[0].name} is not in {settings.NODE_MODULES}.", hint="Run npm install.", id="web.E001")]
+        return [Error(f"{missing[0]} is not in {root}.", hint="Run npm install.", id="web.E001")]
 
     def find(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        wants_all = bool(kwargs.get("find_all"))
-        for package in PACKAGES:
-            inside = path.removeprefix(f"{package.name}/")
-            if inside != path and package.has(inside):
-                found = str(package.root / inside)
-                return [found] if wants_all else found
-        return []
+        prefix, _, inside = path.partition("/")
+        file = Path(settings.NODE_MODULES) / inside
+        if prefix != PREFIX or inside not in FILES or not file.is_file():
+            return []
+        return [str(file)] if kwargs.get("find_all") else str(file)
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Storage]]:
-        for package in PACKAGES:
-            storage = FileSystemStorage(location=str(package.root))
-            storage.prefix = package.name  # type: ignore[attr-defined]  # collectstatic asks the storage for its prefix
-            for path in package.paths():
+        storage = FileSystemStorage(location=str(settings.NODE_MODULES))
+        storage.prefix = PREFIX  # type: ignore[attr-defined]  # collectstatic asks the storage for its prefix
+        for path in FILES:
+            if storage.exists(path):
                 yield path, storage

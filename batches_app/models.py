@@ -1,8 +1,8 @@
-"""Why the product exists: batches, the tasks in them, their history and their counters. This file is long because it is one
-thing: the tables and the rules that the database itself keeps.
+"""Why the product exists: batches, the tasks in them, their history and their counters.
 
-Fields, constraints and indexes only. Times are UTC. Statuses and reasons are the integers of `domain.states`; nobody writes
-`Task.status` but the statements in `sql.py`, with what `domain.states.decide` decided.
+This file is long because it is one thing: the tables and the rules that the database itself keeps. Fields,
+constraints and indexes only. Times are UTC. Statuses and reasons are the integers of `domain.states`; nobody writes
+`Task.status` but the statements in `sql`, with what `domain.states.decide` decided.
 """
 
 from django.conf import settings
@@ -87,8 +87,6 @@ class Batch(models.Model):
         DONE = 2, _("Done")
         STOPPED = 3, _("Stopped")
 
-    Status = models.IntegerChoices("Status", [(s.name, s.value) for s in BatchStatus])
-
     public_id = models.CharField(max_length=26, unique=True)
     package = models.ForeignKey(UpdatePackage, on_delete=models.PROTECT, related_name="batches", db_index=False)
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -97,7 +95,10 @@ class Batch(models.Model):
     kind = models.SmallIntegerField(choices=Kind)
     status = models.SmallIntegerField(default=BatchStatus.IN_PROGRESS)
     is_open = models.BooleanField(default=True)
-    """False once nothing can happen to its tasks any more by itself: ended, launched, canceled through, none unfinished."""
+    """False once nothing can happen to its tasks any more by itself.
+
+    Ended, launched, canceled through, none unfinished.
+    """
     paused_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=40, blank=True, default="")
 
@@ -239,8 +240,6 @@ class BatchTag(models.Model):
 
 class Task(models.Model):
     """One device in one batch. The facts are those of `domain.states.TaskFacts`, under the same names."""
-
-    Status = models.IntegerChoices("Status", [(s.name, s.value) for s in TaskStatus])
 
     public_id = models.CharField(max_length=26, unique=True)
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks", db_index=False)

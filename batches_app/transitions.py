@@ -1,8 +1,8 @@
-"""Moving tasks: lock them, let `domain.states.decide` decide, write facts, counters, history and events in one transaction.
+"""Moving tasks: lock them, let `domain.states.decide` decide, write facts, counters, history and events.
 
-Everything that changes a single task comes through here: device messages, people, programs and timers. Bulk statements over
-whole batches (launch, cancel, the record of pushes) have their own guarded SQL, generated from the same table of states.
-This module decides nothing itself and publishes nothing.
+All in one transaction. Everything that changes a single task comes through here: device messages, people, programs
+and timers. Bulk statements over whole batches (launch, cancel) have their own guarded SQL, made from the same table
+of states. This module decides nothing itself and publishes nothing.
 """
 
 from collections import Counter, defaultdict
@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 
 from batches_app.domain.states import (
     SUCCEEDED,
+    BatchStatus,
     Decision,
     Event,
     Policy,
@@ -210,7 +211,7 @@ class Transitions:
         lanes = set(
             Batch.objects.filter(
                 selection=Batch.Selection.DYNAMIC,
-                status=Batch.Status.IN_PROGRESS,
+                status=BatchStatus.IN_PROGRESS,
                 product__in={t.batch.product_id for t in ended},
             ).values_list("product_id", "module_id")
         )

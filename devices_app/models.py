@@ -145,7 +145,7 @@ class GroupMember(models.Model):
 
 
 class DeviceLogEntry(models.Model):
-    """Something about a device that an operator should find on its page: a dropped message, a code without a task …"""
+    """Something about a device that an operator should find on its page: a dropped message, a code without a task."""
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="log", db_index=False)
     at = models.DateTimeField()

@@ -1,7 +1,7 @@
 """Who is online: what a connect, a disconnect or any message changes on a device's row (rules.md §5).
 
-Pure decisions over a device's connection facts, and the one statement that writes them. Keyed by the broker's session, so
-that a late disconnect after a take-over is ignored. Must not know tasks.
+Pure decisions over a device's connection facts, and the one statement that writes them. Keyed by the broker's
+session, so that a late disconnect after a take-over is ignored. Must not know tasks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -57,7 +57,10 @@ def is_stale(connection: Connection, now: datetime) -> bool:
 
 
 def after_event(connection: Connection, event: Presence, now: datetime) -> Connection:
-    """What the broker said. A connect with a new session is a new connection; a disconnect counts for its own session only."""
+    """What the broker said. A connect with a new session is a new connection.
+
+    A disconnect counts for its own session only.
+    """
     if event.is_connect:
         if connection.is_online and connection.session == event.session:
             return connection

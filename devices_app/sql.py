@@ -66,7 +66,8 @@ def upsert_versions(rows: Sequence[tuple[int, int, str, str]], now: datetime) ->
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO devices_app_moduleversion (device_id, module_id, version, previous_version, reported_at) "
-            f"SELECT x.device_id, x.module_id, x.version, x.previous, %s{cast} FROM {record_source(columns)} WHERE true "
+            f"SELECT x.device_id, x.module_id, x.version, x.previous, %s{cast} "
+            f"FROM {record_source(columns)} WHERE true "
             "ON CONFLICT (device_id, module_id) DO UPDATE SET version = excluded.version, "
             "previous_version = excluded.previous_version, reported_at = excluded.reported_at",
             (time_text(now), orjson.dumps(body).decode()),

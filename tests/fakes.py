@@ -1,8 +1,6 @@
 """Stand-ins for our own ports; `tests/faults` and `tests/flows` use the real ones."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-
 from devices_app.ports import PublisherUnavailable, PushToken
 
 
@@ -38,19 +36,3 @@ class FakePublisher:
     def close(self) -> None:
         """Forget everything."""
         self._waiting = []
-
-
-class FakeClock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, start: datetime) -> None:
-        """Aware UTC."""
-        self.now = start
-
-    def __call__(self) -> datetime:
-        """The present."""
-        return self.now
-
-    def advance(self, **how_much: float) -> None:
-        """`advance(seconds=5)`."""
-        self.now += timedelta(**how_much)

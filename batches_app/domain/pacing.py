@@ -1,8 +1,8 @@
 """The pace of pushes: how many may leave now, and what the rate is. Pure arithmetic; must not do I/O.
 
-Generic cell rate algorithm with one fact, `next_slot_at`, kept on the batch's row and moved under its lock. A push that got a
-slot in (x − tick − deadline, x + 60) is the only kind that can leave in [x, x + 60): with `step = (60 + tick + deadline) / N`
-there are at most N of them, whatever the number of workers and crashes (rules.md §4).
+Generic cell rate algorithm with one fact, `next_slot_at`, kept on the batch's row and moved under its lock. A push
+that got a slot in (x − tick − deadline, x + 60) is the only kind that can leave in [x, x + 60): with `step = (60 +
+tick + deadline) / N` there are at most N of them, whatever the number of workers and crashes (rules.md §4).
 """
 
 import math
@@ -29,17 +29,17 @@ class Rate(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """Slots that may be claimed now: `count` of them, the first at `start`."""
+    """Slots that may be claimed now: `slot_count` of them, the first at `start`."""
 
-    count: int
+    slot_count: int
     start: datetime
 
 
 def rate_now(rate: Rate, *, notified_count: int, succeeded_count: int) -> int | None:
     """Devices per minute at these counts; None: no limit. A pure function, so an edit recomputes it (rules.md §4).
 
-    A variable rate starts at the base and is multiplied by the factor each time the number of notified, or of succeeded,
-    devices passes another step; where both steps are given, the one that is further along counts.
+    A variable rate starts at the base and is multiplied by the factor each time the number of notified, or of
+    succeeded, devices passes another step; where both steps are given, the one that is further along counts.
     """
     if rate.base_per_minute is None or rate.factor is None or rate.per_minute is None:
         return rate.per_minute
@@ -70,6 +70,6 @@ def grant(*, next_slot_at: datetime | None, now: datetime, per_minute: int | Non
 
 
 def advance(start: datetime, *, claimed: int, per_minute: int) -> datetime:
-    """The next open slot after `claimed` slots from `start`, rounded up to the microsecond so that the pace is never exceeded."""
+    """The next open slot after `claimed` slots from `start`, rounded up so that the pace is never exceeded."""
     microseconds = math.ceil(claimed * step_seconds(per_minute) * 1_000_000)
     return start + timedelta(microseconds=microseconds)

@@ -110,7 +110,11 @@ def diagram() -> str:
     """A Mermaid state diagram of every change of state."""
     lines = ["stateDiagram-v2"]
     lines += [f"    {status.name}: {NAMES[status]}" for status in TaskStatus]
-    lines += ["    [*] --> CONFIRM: app confirm upgrade", "    [*] --> QUEUED: launched", "    [*] --> FAILED: conflict"]
+    lines += [
+        "    [*] --> CONFIRM: app confirm upgrade",
+        "    [*] --> QUEUED: launched",
+        "    [*] --> FAILED: conflict",
+    ]
     by_name = {name: status for status, name in NAMES.items()}
     edges: dict[tuple[TaskStatus, TaskStatus], list[str]] = {}
     for words, event in _EVENTS:
@@ -126,21 +130,17 @@ def page() -> str:
     """`docs/reference/states.md`, whole."""
     known = {type(event) for _, event in _EVENTS}
     assert {event for _, event in TRANSITIONS} <= known, "an event is missing from the picture"  # noqa: S101 a developer's error
-    return "\n".join(
-        (
-            "# The states of a device update",
-            "",
-            "Generated from `batches_app/domain/states.py` by `manage.py draw_states`; a test compares it.",
-            "",
-            "```mermaid",
-            diagram(),
-            "```",
-            "",
-            "*stays*: noted, but the state does not change. *retry*: the state does not change either, and the update is pushed "
-            "again after the batch's retry interval. *recorded*: written to the device's log only. *refused*: who asked is told "
-            "why. *–*: nothing happens.",
-            "",
-            table(),
-            "",
-        )
-    )
+    return f"""# The states of a device update
+
+Generated from `batches_app/domain/states.py` by `manage.py draw_states`; a test compares it.
+
+```mermaid
+{diagram()}
+```
+
+*stays*: noted, but the state does not change. *retry*: the state does not change either, and the update is
+pushed again after the batch's retry interval. *recorded*: written to the device's log only. *refused*: who asked
+is told why. *–*: nothing happens.
+
+{table()}
+"""

@@ -1,8 +1,8 @@
 """The state machine of one device update (task). This file is long because it is one thing: the table and its rules.
 
-`decide` is the only place where a task's status is decided, whoever asks: a device's message, a person, a program or a timer.
-It is pure: facts, event and time go in; new facts and effects come out. It must never do I/O or know a framework.
-Source: the seed page; rules.md §2 (table), §3 (finish time), §5 (connect), §7 (edge cases).
+`decide` is the only place where a task's status is decided, whoever asks: a device's message, a person, a program or
+a timer. It is pure: facts, event and time go in; new facts and effects come out. It must never do I/O or know a
+framework. Source: the seed page; rules.md §2 (table), §3 (finish time), §5 (connect), §7 (edge cases).
 """
 
 from collections.abc import Callable
@@ -11,7 +11,10 @@ from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
 LEASE: Final = timedelta(seconds=30)
-"""How long a claim for a push stands: longer than the publish deadline plus the wait for the broker's acknowledgement."""
+"""How long a claim for a push stands.
+
+Longer than the publish deadline plus the wait for the broker's acknowledgement.
+"""
 CONNECT_GRACE: Final = timedelta(seconds=2)
 """What a device that connects gets to report its version before it is pushed again (rules.md §5)."""
 FRESH_PROGRESS: Final = timedelta(seconds=60)
@@ -343,7 +346,10 @@ def is_being_canceled(task: TaskFacts) -> bool:
 
 
 def _may_start_from(task: TaskFacts, current_version: str) -> bool:
-    """An edit of the source versions holds for later matches: a task keeps the one that it was matched with (rules.md §7)."""
+    """An edit of the source versions holds for later matches.
+
+    A task keeps the one that it was matched with (rules.md §7).
+    """
     allowed = task.policy.allowed_sources
     return (
         allowed is None

@@ -7,10 +7,11 @@ _PARTS = re.compile(r"\d+|[A-Za-z]+")
 
 
 def is_older(version: str, than: str) -> bool:
-    """True where `version` comes before `than`: numbers by value, words alphabetically, part by part ("1.9" before "1.10").
+    """True where `version` comes before `than`, part by part: numbers by value ("1.9" before "1.10"), words by letters.
 
-    Versions have no official order (vendor reference §1.3 allows any text), so this is only used to tell an operator that a
-    device seems to have been rolled back (rules.md §7), never to decide an update. An empty `than` has nothing before it.
+    Versions have no official order (vendor reference §1.3 allows any text), so this is only used to tell an operator
+    that a device seems to have been rolled back (rules.md §7), never to decide an update. An empty `than` has nothing
+    before it.
     """
     if not than:
         return False

@@ -1,7 +1,8 @@
 """The push loop: claim due tasks at the batch's pace, publish, record what the broker acknowledged.
 
-A claim is a lease with a number: written before anything is published, so that a crash can at worst push again, never lose.
-Rules live in `domain` (states, pacing); this module only drives. Must not know MQTT: it talks to the `Publisher` port.
+A claim is a lease with a number: written before anything is published, so that a crash can at worst push again, never
+lose. Rules live in `domain` (states, pacing); this module only drives. Must not know MQTT: it talks to the
+`Publisher` port.
 """
 
 import threading
@@ -102,9 +103,11 @@ def claim(*, batch_id: int, clock: Clock = database_now, limit: int = UNLIMITED_
             return EMPTY
         per_minute = _rate_of_locked(batch)
         slots = grant(next_slot_at=batch.next_slot_at, now=now, per_minute=per_minute, limit=limit)
-        if slots.count == 0:
+        if slots.slot_count == 0:
             return EMPTY
-        rows = sql.due_tasks(batch_id=batch.pk, now=now, limit=slots.count, only_upgrading=batch.paused_at is not None)
+        rows = sql.due_tasks(
+            batch_id=batch.pk, now=now, limit=slots.slot_count, only_upgrading=batch.paused_at is not None
+        )
         if not rows:
             return EMPTY
         claimed, settled = _decide_due(batch, rows, now)

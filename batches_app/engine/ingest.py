@@ -1,8 +1,8 @@
 """What devices said, applied: one micro-batch of messages in one transaction (architecture; hotpath.md).
 
-Devices are resolved in one query, rows are locked in the one lock order (devices, tasks, counters), `domain.states` decides in
-the order of arrival, and a few set-based statements write. Runs inside the caller's transaction, which acknowledges to the
-broker after its commit. Must not talk to the broker itself: replies are returned.
+Devices are resolved in one query, rows are locked in the one lock order (devices, tasks, counters), `domain.states`
+decides in the order of arrival, and a few set-based statements write. Runs inside the caller's transaction, which
+acknowledges to the broker after its commit. Must not talk to the broker itself: replies are returned.
 """
 
 from collections import Counter, defaultdict
@@ -15,6 +15,7 @@ from batches_app.domain.states import (
     IN_PROGRESS,
     NOTIFIED,
     SUCCEEDED,
+    BatchStatus,
     Connected,
     DeviceFailure,
     Disconnected,
@@ -136,10 +137,9 @@ class _Ingest:
     def _apply_presence(self, known: Iterable[Inbound]) -> dict[int, list[Event]]:
         """Lock and move the devices whose row changes; answers the events that follow for tasks, by message."""
         touched = {
-            connection.id
+            self._device(message).id
             for message in known
-            if (connection := self._device(message))
-            and (_needs_lock(message) or presence.is_stale(connection, self.now))
+            if _needs_lock(message) or presence.is_stale(self._device(message), self.now)
         }
         if not touched:
             return {}
@@ -151,8 +151,10 @@ class _Ingest:
             if device_id not in current:
                 continue
             was = current[device_id]
-            is_event = isinstance(message, Presence)
-            new = presence.after_event(was, message, self.now) if is_event else presence.after_message(was, self.now)
+            if isinstance(message, Presence):
+                new = presence.after_event(was, message, self.now)
+            else:
+                new = presence.after_message(was, self.now)
             current[device_id] = new
             if new.is_online and (not was.is_online or new.session != was.session):
                 for_tasks[id(message)] = [Connected()]
@@ -341,13 +343,16 @@ class _Ingest:
         self._request_matches([(d, m, by_id[d].product_id) for d, m, _, _ in rows], is_new_version=True)
 
     def _request_matches(self, wanted: list[tuple[int, int | None, int]], *, is_new_version: bool) -> None:
-        """Queue devices for the running dynamic batches of their products; None: every module that such a batch updates."""
+        """Queue devices for the running dynamic batches of their products; None.
+
+        Every module that such a batch updates.
+        """
         if not wanted:
             return
         lanes = set(
             Batch.objects.filter(
                 selection=Batch.Selection.DYNAMIC,
-                status=Batch.Status.IN_PROGRESS,
+                status=BatchStatus.IN_PROGRESS,
                 product__in={product for _, _, product in wanted},
             ).values_list("product_id", "module_id")
         )

@@ -36,7 +36,10 @@ class _Template:
 
 
 class Notifications:
-    """Builds pushes and answers to pulls; reads each batch once. Use for one chunk or micro-batch, so that edits show soon."""
+    """Builds pushes and answers to pulls; reads each batch once.
+
+    Use for one chunk or micro-batch, so that edits show soon.
+    """
 
     def __init__(self, now: datetime) -> None:
         """`now` (aware UTC) dates the messages and starts the life of their links."""

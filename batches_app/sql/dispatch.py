@@ -32,13 +32,9 @@ class Claim(NamedTuple):
     source_version: str
 
 
-_DUE: Final = """
-SELECT t.id, t.public_id, t.device_name, t.status, t.push_no, t.source_version, t.is_retry_pending, coalesce(v.version, '')
-FROM batches_app_task t
-LEFT JOIN devices_app_moduleversion v ON v.device_id = t.device_id AND v.module_id = t.module_id
-WHERE t.batch_id = %s AND t.due_at <= %s {only}
-ORDER BY t.due_at, t.id
-LIMIT %s {lock}
+_DUE: Final = """ SELECT t.id, t.public_id, t.device_name, t.status, t.push_no, t.source_version, t.is_retry_pending,
+coalesce(v.version, '') FROM batches_app_task t LEFT JOIN devices_app_moduleversion v ON v.device_id = t.device_id AND
+v.module_id = t.module_id WHERE t.batch_id = %s AND t.due_at <= %s {only} ORDER BY t.due_at, t.id LIMIT %s {lock}
 """
 
 
@@ -63,7 +59,8 @@ def write_claims(claims: Sequence[Claim], *, lease_until: datetime, now: datetim
     lease = time_text(lease_until)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE batches_app_task SET push_no = x.push_no, lease_until = %s{cast}, due_at = %s{cast}, not_before = NULL, "
+            f"UPDATE batches_app_task SET push_no = x.push_no, lease_until = %s{cast}, due_at = %s{cast}, "
+            "not_before = NULL, "
             f"is_retry_pending = false, source_version = x.source_version, updated_at = %s{cast} "
             f"FROM {record_source(columns)} WHERE batches_app_task.id = x.id",
             (lease, lease, time_text(now), orjson.dumps([claim._asdict() for claim in claims]).decode()),

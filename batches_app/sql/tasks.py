@@ -141,7 +141,8 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
         (body,),
     )
     _run(
-        f"UPDATE batches_app_failurecount SET count = batches_app_failurecount.count + x.count FROM {record_source(columns)} "
+        "UPDATE batches_app_failurecount SET count = batches_app_failurecount.count + x.count "
+        f"FROM {record_source(columns)} "
         "WHERE batches_app_failurecount.batch_id = x.batch_id AND batches_app_failurecount.reason = x.reason "
         "AND batches_app_failurecount.source_version = x.source_version",
         (orjson.dumps(rows).decode(),),
@@ -149,7 +150,10 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
 
 
 def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, now: datetime) -> None:
-    """Queue (device id, module id) pairs for the dynamic batches; a new version outranks a request that only freed a lane."""
+    """Queue (device id, module id) pairs for the dynamic batches.
+
+    A new version outranks a request that only freed a lane.
+    """
     body = [{"device_id": device, "module_id": module} for device, module in sorted(set(rows))]
     if not body:
         return

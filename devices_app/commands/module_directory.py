@@ -1,4 +1,7 @@
-"""Module names to keys while messages are applied; a name that a known device reports first is created (rules.md §5)."""
+"""Module names to keys while messages are applied.
+
+A name that a known device reports first is created (rules.md §5).
+"""
 
 from datetime import datetime
 

@@ -22,6 +22,7 @@ from batches_app.models import Batch, BatchCounts, BatchTag, Task, TaskEvent
 from devices_app.models import Device
 from devices_app.ports import PublisherUnavailable
 from ota_console.audit.actor import Actor
+from ota_console.core.clock import FakeClock
 from tests.factories import (
     NOW,
     make_batch,
@@ -32,7 +33,7 @@ from tests.factories import (
     make_task,
     set_version,
 )
-from tests.fakes import FakeClock, FakePublisher
+from tests.fakes import FakePublisher
 
 pytestmark = pytest.mark.django_db
 OPERATOR = Actor(None, "operator")
@@ -166,7 +167,7 @@ def test_a_constant_rate_is_never_exceeded_and_nearly_reached(device: Device, cl
         make_task(batch, other)
     publisher, sent_at = FakePublisher(), []
     for _ in range(4 * 65):
-        sent_at += [clock.now] * push(batch, publisher, clock)
+        sent_at += [clock()] * push(batch, publisher, clock)
         clock.advance(seconds=0.25)
     windows = [sum(start <= at < start + timedelta(minutes=1) for at in sent_at) for start in sent_at]
     assert max(windows) <= 600
@@ -216,7 +217,7 @@ def test_a_broker_that_goes_away_loses_no_push(device: Device, batch: Batch, clo
         make_task(batch, other)
     with pytest.raises(PublisherUnavailable):
         push(batch, FakePublisher(capacity=1), clock)
-    due_now = Task.objects.filter(due_at__lte=clock.now).count()
+    due_now = Task.objects.filter(due_at__lte=clock()).count()
     assert due_now == 1
     clock.advance(seconds=LEASE.total_seconds())
     assert push(batch, FakePublisher(), clock) == 3

@@ -1,6 +1,7 @@
 """Random lives of a task: whatever happens in whatever order, the promises of rules.md §2 hold."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +52,17 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Disconnected),
 )
 LIVES = st.lists(st.tuples(st.integers(0, 3600), EVENTS), max_size=25)
-POLICIES = st.fixed_dictionaries(
+
+
+def _policy(values: dict[str, Any]) -> Policy:
+    return Policy(**values)
+
+
+def _facts(values: dict[str, Any]) -> TaskFacts:
+    return TaskFacts(**values)
+
+
+POLICIES: st.SearchStrategy[Policy] = st.fixed_dictionaries(
     {
         "target_version": st.just("2.0"),
         "allowed_sources": st.sampled_from([None, frozenset({"1.0"})]),
@@ -64,8 +75,8 @@ POLICIES = st.fixed_dictionaries(
         "cancel_mask": st.sampled_from([0, 0, 0, 15]),
         "finish_at": st.sampled_from([None, START + timedelta(hours=6)]),
     }
-).map(lambda values: Policy(**values))
-STARTS = st.fixed_dictionaries(
+).map(_policy)
+STARTS: st.SearchStrategy[TaskFacts] = st.fixed_dictionaries(
     {
         "status": st.sampled_from([CONFIRM, QUEUED]),
         "policy": POLICIES,
@@ -73,7 +84,7 @@ STARTS = st.fixed_dictionaries(
         "is_offline": st.booleans(),
         "source_version": st.sampled_from(["", "1.0"]),
     }
-).map(lambda values: TaskFacts(**values))
+).map(_facts)
 
 
 def _steps(facts: TaskFacts, life: list[tuple[int, Event]]) -> list[tuple[TaskFacts, Event, TaskFacts, datetime]]:

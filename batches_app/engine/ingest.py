@@ -6,26 +6,24 @@ acknowledges to the broker after its commit. Must not talk to the broker itself:
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from batches_app.domain.states import (
     IN_PROGRESS,
     NOTIFIED,
     SUCCEEDED,
     BatchStatus,
-    Connected,
     DeviceFailure,
-    Disconnected,
-    Event,
     Progress,
     Pulled,
     Verdict,
     VersionReported,
 )
 from batches_app.domain.versions import is_older
+from batches_app.engine.arrivals import Arrivals
+from batches_app.engine.device_log import DeviceLog
 from batches_app.engine.notification import Notifications, read_block
 from batches_app.models import Batch, Task
 from batches_app.sql import tasks as task_sql
@@ -47,9 +45,6 @@ from devices_app.protocol.payloads import (
 )
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
-
-LOG_LINES_PER_FLUSH: Final = 5
-"""Log lines a device may cause in one micro-batch: a flood must not fill the disk."""
 
 Reply = tuple[str, bytes]
 DeviceModule = tuple[int, int]
@@ -73,125 +68,60 @@ class _Ingest:
     """The state of one micro-batch."""
 
     def __init__(self, messages: Sequence[Inbound], now: datetime) -> None:
-        self.messages = messages
         self.now = now
-        self.result = IngestResult()
+        self.replies: list[Reply] = []
+        self.log = DeviceLog(now)
         self.moves = Transitions(now)
         self.notifications = Notifications(now)
         self.modules = ModuleDirectory(now)
-        self.devices: dict[sql.DeviceKey, presence.Connection] = {}
+        self.arrivals = Arrivals(messages, now)
         self.tasks: defaultdict[int, list[LockedTask]] = defaultdict(list)
         self.versions: dict[DeviceModule, str] = {}
         self.stored: dict[DeviceModule, str] = {}
-        self.log: list[tuple[int, str, str]] = []
-        self.log_count: Counter[int] = Counter()
+        self.known = [message for message in messages if self._is_from_known_device(message)]
 
     def run(self) -> IngestResult:
-        known = [m for m in self.messages if self._is_from_known_device(m)] if self._resolve() else []
-        moved = self._apply_presence(known)
-        self._lock_tasks(known)
-        self._load_versions(known)
-        for message in known:
-            connection = self.devices[sql.DeviceKey(message.product_key, message.device_name)]
-            self._presence_to_tasks(connection.id, moved.pop(id(message), None))
+        moved = self.arrivals.move(self.known)
+        self._lock_tasks()
+        self._load_versions()
+        for message in self.known:
+            connection = self.arrivals.of(message)
+            event = moved.get(id(message))
+            if event is not None:
+                for task in self.tasks[connection.id]:
+                    self.moves.apply(task, event)
             self._one(message, connection)
         self._write()
-        self.result.applied_count = len(known)
-        return self.result
-
-    # --- who ---------------------------------------------------------------------------------------------------------
-
-    def _resolve(self) -> bool:
-        keys = {sql.DeviceKey(m.product_key, m.device_name) for m in self.messages if m.product_key}
-        ids = sql.resolve_devices(keys) if keys else {}
-        found = presence.connections(ids.values()) if ids else {}
-        self.devices = {key: found[device] for key, device in ids.items() if device in found}
-        return True
+        return IngestResult(self.replies, len(self.known), self.log.dropped)
 
     def _is_from_known_device(self, message: Inbound) -> bool:
-        connection = self.devices.get(sql.DeviceKey(message.product_key, message.device_name))
-        if isinstance(message, Dropped):
-            self._drop(connection, message.reason.value, message.detail)
-        elif isinstance(message, Echo):
+        connection = self.arrivals.find(message)
+        device_id = None if connection is None else connection.id
+        if isinstance(message, Echo):
             return False
+        if isinstance(message, Dropped):
+            self.log.drop(device_id, message.reason.value, message.detail)
         elif connection is None:
-            self._drop(None, "unknown_device", "")
+            self.log.drop(None, "unknown_device")
         elif not connection.is_enabled and not isinstance(message, Presence):
-            self._drop(connection, "device_disabled", "")
+            self.log.drop(device_id, "device_disabled")
         else:
             return True
         return False
 
-    def _drop(self, connection: presence.Connection | None, reason: str, detail: str) -> None:
-        self.result.dropped[reason] += 1
-        if connection is not None:
-            self._note(connection.id, reason, detail)
-
-    def _note(self, device_id: int, reason: str, detail: str) -> None:
-        self.log_count[device_id] += 1
-        if self.log_count[device_id] <= LOG_LINES_PER_FLUSH:
-            self.log.append((device_id, reason, detail))
-
-    # --- connections -------------------------------------------------------------------------------------------------
-
-    def _apply_presence(self, known: Iterable[Inbound]) -> dict[int, list[Event]]:
-        """Lock and move the devices whose row changes; answers the events that follow for tasks, by message."""
-        touched = {
-            self._device(message).id
-            for message in known
-            if _needs_lock(message) or presence.is_stale(self._device(message), self.now)
-        }
-        if not touched:
-            return {}
-        before = presence.lock_connections(touched)
-        current = dict(before)
-        for_tasks: dict[int, list[Event]] = {}
-        for message in known:
-            device_id = self._device(message).id
-            if device_id not in current:
-                continue
-            was = current[device_id]
-            if isinstance(message, Presence):
-                new = presence.after_event(was, message, self.now)
-            else:
-                new = presence.after_message(was, self.now)
-            current[device_id] = new
-            if new.is_online and (not was.is_online or new.session != was.session):
-                for_tasks[id(message)] = [Connected()]
-            elif was.is_online and not new.is_online:
-                for_tasks[id(message)] = [Disconnected()]
-        presence.write([c for c in current.values() if c != before[c.id]])
-        self._tell_presence(before, current)
-        by_id = {c.id: key for key, c in self.devices.items()}
-        self.devices.update({by_id[c.id]: c for c in current.values()})
-        return for_tasks
-
-    def _device(self, message: Inbound) -> presence.Connection:
-        return self.devices[sql.DeviceKey(message.product_key, message.device_name)]
-
-    def _tell_presence(self, before: dict[int, presence.Connection], after: dict[int, presence.Connection]) -> None:
-        told = [
-            events.presence_changed(device=c.public_id, is_online=c.is_online)
-            for c in after.values()
-            if c.is_online != before[c.id].is_online
-        ]
-        if told:
-            outbox.append(events=told, now=self.now)
-        activated = [c for c in after.values() if c.activated_at != before[c.id].activated_at]
-        self._request_matches([(c.id, None, c.product_id) for c in activated], is_new_version=True)
-
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _lock_tasks(self, known: Iterable[Inbound]) -> None:
-        ids = {self._device(message).id for message in known}
+    def _lock_tasks(self) -> None:
+        ids = {self.arrivals.of(message).id for message in self.known}
         if not ids:
             return
         for task in self.moves.lock(Task.objects.filter(device__in=ids, status__lt=SUCCEEDED)):
             if task.device_id is not None:
                 self.tasks[task.device_id].append(task)
 
-    def _load_versions(self, known: Iterable[Inbound]) -> None:
-        ids = {self._device(m).id for m in known if isinstance(m, VersionReport | PullRequest | LegacyRequest)}
+    def _load_versions(self) -> None:
+        tellers = (m for m in self.known if isinstance(m, VersionReport | PullRequest | LegacyRequest))
+        ids = {self.arrivals.of(message).id for message in tellers}
         if not ids:
             return
         rows = ModuleVersion.objects.filter(device__in=ids).values_list("device_id", "module_id", "version")
@@ -199,11 +129,6 @@ class _Ingest:
         self.versions = dict(self.stored)
 
     # --- one message -------------------------------------------------------------------------------------------------
-
-    def _presence_to_tasks(self, device_id: int, moved: list[Event] | None) -> None:
-        for event in moved or ():
-            for task in self.tasks[device_id]:
-                self.moves.apply(task, event)
 
     def _one(self, message: Inbound, connection: presence.Connection) -> None:
         match message:
@@ -223,7 +148,7 @@ class _Ingest:
         try:
             return self.modules.find_or_create(connection.product_id, name)
         except TooManyModules:
-            self._drop(connection, "too_many_modules", name)
+            self.log.drop(connection.id, "too_many_modules", name)
             return None
 
     def _open_task(self, connection: presence.Connection, module_id: int | None) -> LockedTask | None:
@@ -236,18 +161,18 @@ class _Ingest:
     def _progress(self, message: ProgressReport, connection: presence.Connection) -> None:
         module_id = self.modules.find(connection.product_id, message.module)
         if module_id is None:
-            self._drop(connection, "unknown_module", message.module)
+            self.log.drop(connection.id, "unknown_module", message.module)
             return
         task = self._open_task(connection, module_id)
         is_failure = message.step < 0
         if task is None:
             if is_failure:
-                self._note(connection.id, "failure_without_update", f"{message.step} {message.desc}")
+                self.log.note(connection.id, "failure_without_update", f"{message.step} {message.desc}")
             return
         event = DeviceFailure(message.step, message.desc) if is_failure else Progress(message.step, message.desc)
         if self.moves.apply(task, event).verdict is Verdict.RECORDED:
             reason = "failure_recorded" if is_failure else "progress_recorded"
-            self._note(connection.id, reason, f"{message.step} {message.desc}")
+            self.log.note(connection.id, reason, f"{message.step} {message.desc}")
 
     def _version(self, connection: presence.Connection, module: str, version: str) -> None:
         module_id = self._module(connection, module)
@@ -259,25 +184,23 @@ class _Ingest:
         event = VersionReported(version, is_change=version != previous, is_rollback=is_older(version, previous))
         for task in self.tasks[connection.id]:
             if task.module_id == module_id and self.moves.apply(task, event).verdict is Verdict.RECORDED:
-                self._note(connection.id, "version_recorded", version)
+                self.log.note(connection.id, "version_recorded", version)
 
     def _pull(self, message: PullRequest, connection: presence.Connection) -> None:
         topic = topics.firmware_get_reply(message.product_key, message.device_name)
         module_id = self.modules.find(connection.product_id, message.module)
         task = self._hand_out(connection, module_id)
         if task is None:
-            self.result.replies.append((topic, payloads.empty_get_reply(message.id)))
+            self.replies.append((topic, payloads.empty_get_reply(message.id)))
             return
-        self.result.replies.append(
-            (topic, self.notifications.get_reply(task.batch.id, task.public_id, task.id, message.id))
-        )
+        self.replies.append((topic, self.notifications.get_reply(task.batch.id, task.public_id, task.id, message.id)))
 
     def _legacy_pull(self, message: LegacyRequest, connection: presence.Connection) -> None:
         module_id = self.modules.find(connection.product_id, payloads.DEFAULT_MODULE)
         task = self._hand_out(connection, module_id)
         if task is not None:
             topic = topics.legacy_request(message.product_key, message.device_name)
-            self.result.replies.append((topic, self.notifications.push(task.batch.id, task.public_id, task.id)))
+            self.replies.append((topic, self.notifications.push(task.batch.id, task.public_id, task.id)))
 
     def _hand_out(self, connection: presence.Connection, module_id: int | None) -> LockedTask | None:
         task = self._open_task(connection, module_id)
@@ -293,14 +216,14 @@ class _Ingest:
         open_tasks = [t for t in self.tasks[connection.id] if t.facts.status in (NOTIFIED, IN_PROGRESS)]
         task = next((t for t in open_tasks if t.id == message.stream_id), None)
         if task is None:
-            self._drop(connection, "download_without_update", str(message.stream_id))
+            self.log.drop(connection.id, "download_without_update", str(message.stream_id))
             return
         reply = read_block(task.batch.package_id, message)
         if reply is None:
-            self._drop(connection, "download_out_of_range", f"{message.file_id} {message.offset}")
+            self.log.drop(connection.id, "download_out_of_range", f"{message.file_id} {message.offset}")
             return
         topic = topics.file_download_reply(message.product_key, message.device_name)
-        self.result.replies.append((topic, reply))
+        self.replies.append((topic, reply))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -310,8 +233,8 @@ class _Ingest:
             self._late_versions(changed)
             self._store_versions(changed)
         self.moves.flush()
-        sql.insert_log(self.log, self.now)
-        sql.count_drops(self.result.dropped, self.now)
+        self._request_matches([(c.id, None, c.product_id) for c in self.arrivals.activated])
+        self.log.write()
 
     def _late_versions(self, changed: dict[DeviceModule, str]) -> None:
         """Ended tasks: late success and roll-back (rules.md §2, §7). Only a changed version can be either."""
@@ -334,15 +257,15 @@ class _Ingest:
     def _store_versions(self, changed: dict[DeviceModule, str]) -> None:
         rows = [(d, m, version, self.stored.get((d, m), "")) for (d, m), version in sorted(changed.items())]
         sql.upsert_versions(rows, self.now)
-        by_id = {c.id: c for c in self.devices.values()}
+        by_id = self.arrivals.by_id
         told = [
             events.version_changed(device=by_id[d].public_id, module=m, version=version, previous=previous)
             for d, m, version, previous in rows
         ]
         outbox.append(events=told, now=self.now)
-        self._request_matches([(d, m, by_id[d].product_id) for d, m, _, _ in rows], is_new_version=True)
+        self._request_matches([(d, m, by_id[d].product_id) for d, m, _, _ in rows])
 
-    def _request_matches(self, wanted: list[tuple[int, int | None, int]], *, is_new_version: bool) -> None:
+    def _request_matches(self, wanted: list[tuple[int, int | None, int]]) -> None:
         """Queue devices for the running dynamic batches of their products; None.
 
         Every module that such a batch updates.
@@ -362,8 +285,4 @@ class _Ingest:
             for lane_product, lane_module in lanes
             if lane_product == product and module in (None, lane_module)
         ]
-        task_sql.request_matches(pairs, is_new_version=is_new_version, now=self.now)
-
-
-def _needs_lock(message: Inbound) -> bool:
-    return isinstance(message, Presence | VersionReport | LegacyRequest)
+        task_sql.request_matches(pairs, is_new_version=True, now=self.now)

@@ -1,0 +1,89 @@
+"""Which devices a micro-batch speaks of, and who of them came online or went offline.
+
+First in the lock order: device rows are locked here, before any task. Must not touch tasks: it answers what follows for
+them.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from batches_app.domain.states import Connected, Disconnected
+from devices_app import presence, sql
+from devices_app.protocol.payloads import Inbound, LegacyRequest, Presence, VersionReport
+from ota_console.outbox import commands as outbox
+from ota_console.outbox import events
+
+Move = Connected | Disconnected
+
+
+class Arrivals:
+    """The devices of one micro-batch by their names on the wire."""
+
+    def __init__(self, messages: Sequence[Inbound], now: datetime) -> None:
+        """Resolves all names in one query and reads the rows in another."""
+        self._now = now
+        keys = {sql.DeviceKey(m.product_key, m.device_name) for m in messages if m.product_key}
+        ids = sql.resolve_devices(keys) if keys else {}
+        found = presence.connections(ids.values()) if ids else {}
+        self._devices = {key: found[device] for key, device in ids.items() if device in found}
+        self.by_id = {connection.id: connection for connection in self._devices.values()}
+        self.activated: list[presence.Connection] = []
+
+    def find(self, message: Inbound) -> presence.Connection | None:
+        """The sender as it is now; None: unknown."""
+        return self._devices.get(sql.DeviceKey(message.product_key, message.device_name))
+
+    def of(self, message: Inbound) -> presence.Connection:
+        """The sender, which is known."""
+        return self._devices[sql.DeviceKey(message.product_key, message.device_name)]
+
+    def move(self, known: Iterable[Inbound]) -> dict[int, Move]:
+        """Lock and write the devices whose row changes; what follows for their tasks, by `id` of the message."""
+        touched = {
+            self.of(message).id
+            for message in known
+            if _needs_lock(message) or presence.is_stale(self.of(message), self._now)
+        }
+        if not touched:
+            return {}
+        before = presence.lock_connections(touched)
+        current = dict(before)
+        moves: dict[int, Move] = {}
+        for message in known:
+            was = current.get(self.of(message).id)
+            if was is None:
+                continue
+            new = self._after(was, message)
+            current[was.id] = new
+            if new.is_online and (not was.is_online or new.session != was.session):
+                moves[id(message)] = Connected()
+            elif was.is_online and not new.is_online:
+                moves[id(message)] = Disconnected()
+        self._write(before, current)
+        return moves
+
+    def _after(self, was: presence.Connection, message: Inbound) -> presence.Connection:
+        if isinstance(message, Presence):
+            return presence.after_event(was, message, self._now)
+        return presence.after_message(was, self._now)
+
+    def _write(self, before: dict[int, presence.Connection], after: dict[int, presence.Connection]) -> None:
+        changed = [connection for connection in after.values() if connection != before[connection.id]]
+        presence.write(changed)
+        outbox.append(
+            events=[
+                events.presence_changed(device=connection.public_id, is_online=connection.is_online)
+                for connection in changed
+                if connection.is_online != before[connection.id].is_online
+            ],
+            now=self._now,
+        )
+        self.activated = [c for c in changed if c.activated_at != before[c.id].activated_at]
+        self.by_id.update(after)
+        keys = {connection.id: key for key, connection in self._devices.items()}
+        self._devices.update({keys[device]: connection for device, connection in after.items()})
+
+
+def _needs_lock(message: Inbound) -> bool:
+    """A launch must see either the row before this message or after it."""
+    return isinstance(message, Presence | VersionReport | LegacyRequest)

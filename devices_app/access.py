@@ -25,15 +25,13 @@ from devices_app.commands.register import Registration, register_device
 from devices_app.models import Device
 from devices_app.ports import Publisher, PublisherUnavailable, PushToken, open_publisher
 from devices_app.protocol import credentials, topics
-from devices_app.protocol.credentials import Login
+from devices_app.protocol.credentials import SERVER_USER, Login
 from devices_app.protocol.parsing import parse_presence
 from devices_app.protocol.payloads import Dropped, encode_presence, register_reply
 from devices_app.protocol.topics import Action
 from ota_console.core import clock
 from ota_console.core.errors import Forbidden
 
-SERVER_USER: Final = "ota-server"
-"""Gateway and publishers log in by this name, with the broker's secret, and may use all topics."""
 ACKNOWLEDGE_SECONDS: Final = 5.0
 
 Body = dict[str, Any]

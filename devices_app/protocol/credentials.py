@@ -12,6 +12,8 @@ DEFAULT_SIGN_METHOD: Final = "hmacsha1"
 SIGN_METHODS: Final = {"hmacmd5": "md5", "hmacsha1": "sha1", "hmacsha256": "sha256"}
 REGISTER: Final = "register"
 """The `authType` of a client that asks for its secret instead of using it."""
+SERVER_USER: Final = "ota-server"
+"""Gateway and publishers log in by this name, with the broker's secret, and may use all topics."""
 MAX_CLIENT_ID_LENGTH: Final = 1024
 
 

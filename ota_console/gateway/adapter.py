@@ -1,8 +1,8 @@
 """The only file that knows paho: one connection to a broker, driven by the thread that owns it.
 
 A `BrokerConnection` is made anew for every connection and thrown away with everything in it, so that neither a stale
-acknowledgement nor a stale push can reach the next one. paho's own loop is not used: this one reads only while there is room,
-and sends what has gathered in one call. Must not know a database, or what messages mean.
+acknowledgement nor a stale push can reach the next one. paho's own loop is not used: this one reads only while there is
+room, and sends what has gathered in one call. Must not know a database, or what messages mean.
 """
 
 import contextlib
@@ -158,7 +158,7 @@ class BrokerConnection:
             topic = message.topic
         except UnicodeDecodeError:  # acknowledged and counted like any other nonsense
             topic = ""
-        self._on_message((message.mid, message.qos, message.dup, topic, message.payload))
+        self._on_message((message.mid, message.qos, message.dup, topic, bytes(message.payload)))
 
     def _published(self, _c: Client, _u: object, mid: int, _r: ReasonCode, _p: Properties) -> None:
         self._on_published(mid)
@@ -170,7 +170,7 @@ class BrokerConnection:
         properties = None
         arguments: dict[str, Any] = {}
         if self._version is Version.V5:
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho forgot
             if self._identity.is_persistent:
                 properties.SessionExpiryInterval = SESSION_SECONDS
             if self._identity.receive_maximum:
@@ -230,7 +230,7 @@ class BrokerConnection:
                 self._wake_writer.send(b"\0")
 
     def turn(self, *, timeout_seconds: float, most_messages: int) -> None:
-        """Send what is queued, wait, read at most `most_messages` packets. Raises BrokerUnavailable when the connection ends."""
+        """Send what is queued, wait, read at most `most_messages` packets. Raises BrokerUnavailable at the end."""
         buffered = self._client.socket()
         if not isinstance(buffered, BufferedSocket):
             raise BrokerUnavailable(self._lost or "not connected")

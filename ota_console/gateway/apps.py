@@ -1,3 +1,5 @@
+"""What the gateway keeps in the database."""
+
 from django.apps import AppConfig
 
 

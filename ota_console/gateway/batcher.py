@@ -1,8 +1,8 @@
 """Gathering messages into micro-batches: a bounded queue between the network thread and the worker thread.
 
-A micro-batch ends when the queue runs dry, at `MAX_MESSAGES`, or `MAX_SECONDS` after its first message, whichever is first
-(hotpath.md): under load batches grow by themselves, when it is quiet nothing waits. Must not know a framework, a broker or what
-is in a message.
+A micro-batch ends when the queue runs dry, at `MAX_MESSAGES`, or `MAX_SECONDS` after its first message, whichever is
+first (hotpath.md): under load batches grow by themselves, when it is quiet nothing waits. Must not know a framework, a
+broker or what is in a message.
 """
 
 import time
@@ -39,7 +39,7 @@ class Batcher(Generic[Item]):
 
     @property
     def room(self) -> int:
-        """How many more items fit. The putting thread looks before it reads from the network: what does not fit stays there."""
+        """How many more items fit. Who puts looks before he reads from the network: what does not fit stays there."""
         return self._max_waiting - self._queue.qsize()
 
     def put(self, item: Item) -> bool:

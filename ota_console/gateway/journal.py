@@ -1,7 +1,7 @@
 """The stored half of `session.Journal`: written in the transaction that applies a micro-batch.
 
-The same statement fences: it writes nothing unless this process still holds the gateway's lease, so that an old gateway that
-wakes up beside its successor cannot commit. Must not decide what is applied.
+The same statement fences: it writes nothing unless this process still holds the gateway's lease, so that an old gateway
+that wakes up beside its successor cannot commit. Must not decide what is applied.
 """
 
 from typing import Final
@@ -14,6 +14,14 @@ from ota_console.gateway.session import Journal
 
 LEASE_NAME: Final = "gateway"
 """One active gateway: one device's messages have one ordered consumer (rules.md §7)."""
+
+
+_WRITE: Final = """
+INSERT INTO gateway_appliedentry (token, fingerprints)
+SELECT %s, %s FROM core_lease WHERE name = %s AND holder = %s RETURNING id
+"""
+_WRITE_LOCKING: Final = _WRITE.replace("RETURNING", "FOR SHARE RETURNING")
+"""On PostgreSQL a successor waits for our commit; on SQLite there is one writer anyway."""
 
 
 class LeaseLost(Exception):
@@ -33,13 +41,8 @@ def find(token: str) -> int | None:
 
 def write(*, token: str, fingerprints: bytes, holder: str) -> int:
     """Add an entry in the caller's transaction; answers its id. Raises LeaseLost."""
-    lock = " FOR SHARE" if is_postgresql() else ""  # a successor waits for our commit, then we find its name
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO gateway_appliedentry (token, fingerprints) "
-            f"SELECT %s, %s FROM core_lease WHERE name = %s AND holder = %s{lock} RETURNING id",
-            (token, fingerprints, LEASE_NAME, holder),
-        )
+        cursor.execute(_WRITE_LOCKING if is_postgresql() else _WRITE, (token, fingerprints, LEASE_NAME, holder))
         row = cursor.fetchone()
     if row is None:
         raise LeaseLost(holder)

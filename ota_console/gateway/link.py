@@ -1,6 +1,7 @@
-"""The gateway's network thread: a persistent session with the broker, messages into the batcher, replies and acknowledgements out.
+"""The gateway's network thread: messages from the broker into the batcher, replies and acknowledgements out.
 
-Reconnects for ever, with backoff. Must not touch the database: a slow transaction must not cost the connection.
+Its session with the broker is persistent; it reconnects for ever, with backoff. Must not touch the database: a slow
+transaction must not cost the connection.
 """
 
 import threading
@@ -104,9 +105,9 @@ class BrokerLink(threading.Thread):
         try:
             while not self._stopping.is_set():
                 try:
-                    self._connect()
+                    connection = self._connect()
                     backoff.reset()
-                    self._serve()
+                    self._serve(connection)
                 except BrokerUnavailable as error:
                     self._drop_connection()
                     wait = backoff.next_seconds()
@@ -117,7 +118,7 @@ class BrokerLink(threading.Thread):
         finally:
             self._drop_connection()
 
-    def _connect(self) -> None:
+    def _connect(self) -> BrokerConnection:
         self.connection_no += 1
         version = self._versions[0]
         connection = BrokerConnection(
@@ -132,6 +133,7 @@ class BrokerLink(threading.Thread):
         connection.subscribe(SUBSCRIBED)
         self.is_connected = True
         log.info("gateway.connected", host=self._endpoint.host, port=self._endpoint.port, mqtt=version.name)
+        return connection
 
     def _drop_connection(self) -> None:
         with self._backlog:
@@ -144,9 +146,7 @@ class BrokerLink(threading.Thread):
     def _received(self, message: Message) -> None:
         self.batcher.put(Received(self.connection_no, *message))
 
-    def _serve(self) -> None:
-        connection = self._connection
-        assert connection is not None
+    def _serve(self, connection: BrokerConnection) -> None:
         while not self._stopping.is_set():
             self._send_outgoing(connection)
             room = self.batcher.room if self._is_reading else 0

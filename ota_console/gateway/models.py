@@ -4,7 +4,7 @@ from django.db import models
 
 
 class AppliedEntry(models.Model):
-    """One committed micro-batch. A broker may deliver its messages again; those are acknowledged and not applied twice."""
+    """One committed micro-batch. Its messages may be delivered again; they are acknowledged and not applied twice."""
 
     token = models.CharField(max_length=32)
     """Names the attempt: tells after a lost connection whether its commit arrived."""

@@ -1,8 +1,8 @@
-"""The publisher of a worker process: notifications at QoS 1 with a bounded window (the `Publisher` port of `devices_app`).
+"""The publisher of a worker process: notifications at QoS 1 with a bounded window (port `Publisher`).
 
-Made lazily in the process that uses it, with a clean session of its own. When its connection ends it is spent: what was not
-acknowledged is thrown away with it, since a push that a broker client sends again later would be a stale one; its claims wait
-for their lease. Must not know tasks or the database.
+Made lazily in the process that uses it, with a clean session of its own. When its connection ends it is spent: what was
+not acknowledged is thrown away with it, since a push that a broker client sends again later would be a stale one; its
+claims wait for their lease. Must not know tasks or the database.
 """
 
 import threading
@@ -70,7 +70,7 @@ class MqttPublisher:
                 return connection
         raise PublisherUnavailable(str(refusal)) from refusal
 
-    # --- the port ------------------------------------------------------------------------------------------------------
+    # --- the port -----------------------------------------------------------------------------------------------------
 
     def publish(self, topic: str, payload: bytes, token: PushToken) -> None:
         """Send one message; blocks while the window is full. Raises PublisherUnavailable."""
@@ -104,7 +104,7 @@ class MqttPublisher:
         self._connection.wake()
         self._thread.join(TURN_SECONDS * 4)
 
-    # --- the thread ----------------------------------------------------------------------------------------------------
+    # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _published(self, mid: int) -> None:
         token = self._tokens.pop(mid, None)

@@ -1,7 +1,7 @@
 """The gateway process: a network thread, a worker thread, and this one, which watches both and holds the leases.
 
-One gateway is active at a time; others stand by and take over within seconds. A thread that dies takes the process down with
-a clear log line, and the supervisor starts it again: nothing half-alive. Must not parse, decide or write facts.
+One gateway is active at a time; others stand by and take over within seconds. A thread that dies takes the process down
+with a clear log line, and the supervisor starts it again: nothing half-alive. Must not parse, decide or write facts.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""What the gateway must remember of its MQTT session: which connection a message came by, what was applied already, how long
-to wait before the next try.
+"""What the gateway must remember of its MQTT session: connections, what was applied already, how long to wait.
 
-A broker delivers again whatever was not acknowledged when a connection ended, marked as a duplicate and under the same message
-id. Reports among them that were committed (but not acknowledged in time) are found by their fingerprints and are not applied
-again: "v1, v2" repeated after v2 would look like a roll-back. Must not know a framework, a broker's client or a database.
+A broker delivers again whatever was not acknowledged when a connection ended, marked as a duplicate and under the same
+message id. Reports among them that were committed (but not acknowledged in time) are found by their fingerprints and
+are not applied again: "v1, v2" repeated after v2 would look like a roll-back. Must not know a framework, a broker's
+client or a database.
 """
 
 from collections import deque
@@ -14,13 +14,13 @@ from zlib import crc32
 RECEIVE_MAXIMUM: Final = 4_000
 """Unacknowledged messages that we allow the broker: at least twice a micro-batch (hotpath.md)."""
 REMEMBERED_MESSAGES: Final = 4 * RECEIVE_MAXIMUM
-"""Committed messages whose acknowledgement the broker may have missed are among the last `RECEIVE_MAXIMUM`; the rest is slack
-for brokers without that limit."""
+"""Committed messages whose acknowledgement the broker may have missed are among the last `RECEIVE_MAXIMUM`; the rest is
+slack for brokers without that limit."""
 FINGERPRINT_BYTES: Final = 6
 
 
 class Received(NamedTuple):
-    """A message as it came. `connection` counts the connections of this process: a message id means nothing on another one."""
+    """A message as it came. `connection` counts this process's connections: a message id is good on its own only."""
 
     connection: int
     mid: int
@@ -31,7 +31,7 @@ class Received(NamedTuple):
 
 
 def fingerprint(message: Received) -> bytes:
-    """Message id and checksum of topic and payload: only ever compared for messages that the broker marks as duplicates."""
+    """Message id and checksum of topic and payload: compared only for what the broker marks as a duplicate."""
     checksum = crc32(message.payload, crc32(message.topic.encode("utf-8", "surrogatepass")))
     return message.mid.to_bytes(2, "big") + checksum.to_bytes(4, "big")
 

@@ -1,8 +1,8 @@
 """One database transaction per micro-batch: which messages may be acknowledged, and which replies are due.
 
 Nothing is acknowledged before its commit. A message that cannot be applied is found by halving, counted by reason and
-acknowledged; a database that is down, a deadlock or a lock time-out acknowledges nothing and the whole is tried again. Any
-other database error is ours (a missing table, say) and ends the process. Must not know a broker.
+acknowledged; a database that is down, a deadlock or a lock time-out acknowledges nothing and the whole is tried again.
+Any other database error is ours (a missing table, say) and ends the process. Must not know a broker.
 """
 
 import threading
@@ -38,9 +38,9 @@ BAD_DATA: Final = (DataError, IntegrityError)
 FIRST_WAIT_SECONDS: Final = 0.05
 MOST_WAIT_SECONDS: Final = 5.0
 SINGLE_TRIES: Final = 3
-"""A lost race looks like bad data (a unique constraint): a single message gets this many chances before it is given up."""
+"""A lost race looks like bad data (a unique constraint): a single message gets this many chances."""
 REPORTS: Final = (ProgressReport, VersionReport, Presence)
-"""What is not applied again when it is delivered again. Requests are: their reply may be lost with the acknowledgement."""
+"""What is not applied again when it is delivered again. Requests are: their reply may have been lost."""
 
 log = structlog.get_logger(__name__)
 

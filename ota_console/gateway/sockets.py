@@ -67,7 +67,7 @@ class BufferedSocket:
         self._position = 0
 
     def recv(self, size: int) -> bytes:
-        """At most `size` buffered bytes; b"" at the end of the stream; raises BlockingIOError when there are none yet."""
+        """At most `size` buffered bytes; b"" at the end of the stream. Raises BlockingIOError when none are there."""
         data = self._incoming[self._position : self._position + size]
         if not data and not self._is_at_end:
             raise BlockingIOError

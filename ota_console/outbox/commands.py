@@ -27,6 +27,6 @@ def append(*, events: Sequence[Event], now: datetime, partition: int = 0) -> Non
     cast = "::jsonb" if is_postgresql() else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO outbox_outboxmessage (partition, events, created_at) VALUES (%s, %s{cast}, %s)",
+            f"INSERT INTO outbox_outboxmessage (partition, events, created_at) VALUES (%s, %s{cast}, %s)",  # noqa: S608 - constants
             (partition % PARTITIONS, orjson.dumps(pack(events)).decode(), time_text(now)),
         )

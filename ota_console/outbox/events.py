@@ -1,20 +1,23 @@
 """The vocabulary of the outbox, in one place: what a transaction may tell the world, as small JSON objects.
 
-Every event is a dict with the key `kind`. Batches, packages, tasks and devices are named by their public ids (a task's `device` is
-its name, which outlives the device), modules by their keys; statuses are the integers of `batches_app.domain.states`. Builders only; nothing here reads or writes.
+Every event is a dict with the key `kind`. Batches, packages, tasks and devices are named by their public ids (a task's
+`device` is its name, which outlives the device), modules by their keys; statuses are the integers of
+`batches_app.domain.states`. Builders only; nothing here reads or writes.
 
-=================  ============================================================  ==========================================
-kind               fields                                                        told when
-=================  ============================================================  ==========================================
-task.changed       task, batch, device, status, previous, progress               one task's facts changed
-tasks.changed      batch, rows: [[task, device, status, previous, progress], …]  `pack` makes it of neighbouring task.changed
-tasks.range        batch, status, count                                          a statement moved many tasks at once
-batch.changed      batch, package                                                a batch's own facts changed (status, pause,
-                                                                                 rate, launch or cancel progress)
-package.changed    package                                                       a package was made, edited, verified, deleted
-version.changed    device, module, version, previous                             a device reported another version
-presence.changed   device, online                                                a device came online or went offline
-=================  ============================================================  ==========================================
+task.changed: task, batch, device, status, previous, progress
+    One task's facts changed.
+tasks.changed: batch, rows: [[task, device, status, previous, progress], …]
+    What `pack` makes of neighbouring task.changed.
+tasks.range: batch, status, count
+    A set-based statement moved many tasks at once.
+batch.changed: batch, package
+    A batch was made, or its own facts changed: status, pause, rate, progress of launch or cancel.
+package.changed: package
+    A package was made, edited, verified or deleted.
+version.changed: device, module, version, previous
+    A device reported another version.
+presence.changed: device, online
+    A device came online or went offline.
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,7 +75,7 @@ def presence_changed(*, device: str, is_online: bool) -> Event:
 
 
 def pack(events: Sequence[Event]) -> list[Event]:
-    """Join neighbouring `task.changed` of one batch into one `tasks.changed`: a micro-batch's row is half as long. Keeps order."""
+    """Join neighbouring `task.changed` of a batch into `tasks.changed`: half the bytes, the same order."""
     packed: list[Event] = []
     for event in events:
         if event["kind"] != TASK_CHANGED:

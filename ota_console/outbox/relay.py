@@ -1,7 +1,7 @@
-"""From the outbox to the sinks: one bounded round reads unsent rows in their order, hands them to every sink, marks them sent.
+"""From the outbox to the sinks: a round reads unsent rows in their order, hands them to every sink, marks them sent.
 
-At least once: a crash between sending and marking sends again. Rows are found by "not sent", never by a cursor, so that a
-transaction that commits late is not skipped. Must not know what events mean.
+At least once: a crash between sending and marking sends again. Rows are found by "not sent", never by a cursor, so that
+a transaction that commits late is not skipped. Must not know what events mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ def relay_once(*, partition: int, sinks: Sequence[Sink], clock: Callable[[], dat
     for sink in sinks:
         try:
             sink.send(events)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rows stay unsent and come again
             log.warning("outbox.sink_failed", sink=sink.name, row_count=len(rows), error=repr(error))
             return Round(len(rows), is_failed=True)
     OutboxMessage.objects.filter(pk__in=[row[0] for row in rows]).update(sent_at=clock())
@@ -94,7 +94,7 @@ class Relay:
         wait: Callable[[float], object],
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`wait` pauses for seconds; `is_ending` is looked at between rounds; `holder` names this process in the lease."""
+        """`wait` pauses for seconds; `is_ending` is asked between rounds; `holder` names this process in the lease."""
         self._partition = partition
         self._sinks = sinks
         self._holder = holder

@@ -61,5 +61,5 @@ def _poke(batches: list[str], packages: list[str], *, many: bool = False) -> dic
 
 
 def _distinct(events: Sequence[Event], name: str) -> list[str]:
-    """The values of a field, each once, in the order of their first event. Presence and versions have none of these fields."""
+    """The values of a field, each once, in the order of their first event. Some events do not have the field."""
     return list(dict.fromkeys(event[name] for event in events if name in event))

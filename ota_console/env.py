@@ -1,7 +1,7 @@
 """Typed readers of the process environment.
 
-Every setting comes through one of these, so that a wrong value stops the start with one sentence that names the variable.
-A secret may stand in a file instead: `NAME_FILE=/run/secrets/name`. This module knows no framework and no setting.
+Every setting comes through one of these, so that a wrong value stops the start with one sentence that names the
+variable. A secret may stand in a file instead: `NAME_FILE=/run/secrets/name`. This module knows no framework and no setting.
 """
 
 import os
@@ -16,7 +16,7 @@ FALSE_WORDS: Final = frozenset({"0", "false", "no", "off", ""})
 
 
 class ConfigurationError(Exception):
-    """A variable of the environment is missing or wrong; the message is a sentence for the person who starts the server."""
+    """A variable of the environment is missing or wrong; the message is for the person who starts the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ class Environment:
         value = self.text(name, default).strip().rstrip("/")
         parts = urlsplit(value)
         if parts.scheme not in schemes:
-            raise ConfigurationError(f"{name} must start with {' or '.join(f'{s}://' for s in schemes)}; it is {value!r}.")
+            raise ConfigurationError(
+                f"{name} must start with {' or '.join(f'{s}://' for s in schemes)}; it is {value!r}."
+            )
         if not parts.netloc and parts.scheme not in {"memory", "unix"}:
             raise ConfigurationError(f"{name} must name a host; it is {value!r}.")
         return value

@@ -1,7 +1,7 @@
 """All settings, one file, everything that differs between machines from the environment.
 
-Each variable stands in docs/reference/settings.md; a test compares the two. ENVIRONMENT=production (the default of servers)
-refuses to start with a default secret, with DEBUG, or with an embedded part that only fits one process.
+Each variable stands in docs/reference/settings.md; a test compares the two. ENVIRONMENT=production (the default of
+servers) refuses to start with a default secret, with DEBUG, or with an embedded part that only fits one process.
 """
 
 from pathlib import Path
@@ -24,7 +24,8 @@ ENVIRONMENT = env.choice("ENVIRONMENT", ("production", "development", "demo", "t
 IS_PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.boolean("DEBUG", default=False)
 
-DEFAULT_SECRET_KEY = "a-key-for-development-that-protects-nothing-and-that-production-refuses"  # noqa: S105 refused in production
+SHORTEST_SECRET = 20
+DEFAULT_SECRET_KEY = "a-key-for-development-that-protects-nothing-and-production-refuses"  # noqa: S105 production refuses it
 DEFAULT_BROKER_SECRET = "broker-secret-for-development"  # noqa: S105 refused in production
 SECRET_KEY = env.text("SECRET_KEY", DEFAULT_SECRET_KEY)
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
@@ -41,7 +42,7 @@ MQTT_URL = env.url("MQTT_URL", "mqtt://127.0.0.1:1883", schemes=("mqtt", "mqtts"
 MQTT_CA_FILE = env.text("MQTT_CA_FILE", "")
 """The certificate that signed the broker's, for mqtts://; empty: those that the system trusts."""
 GATEWAY_CLIENT_ID = env.text("GATEWAY_CLIENT_ID", "ota-gateway")
-"""Names the gateway's session in the broker: the same for the active gateway and its standbys, another for another fleet."""
+"""Names the gateway's session in the broker: one name for the active gateway and its standbys, another per fleet."""
 
 _public = urlsplit(PUBLIC_URL)
 _download = urlsplit(DOWNLOAD_URL)
@@ -196,7 +197,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-# --------------------------------------------------------------------------------------------------- words, time, numbers
+# ------------------------------------------------------------------------------------------------- words, time, numbers
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -240,6 +241,18 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "GroupKind": ["STATIC", "DYNAMIC"],
+        "PackageKind": ["FULL", "DELTA"],
+        "PackageStatus": ["VERIFICATION_NOT_REQUIRED", "NOT_VERIFIED", "VERIFIED", "VERIFYING", "VERIFICATION_FAILED"],
+        "BatchKind": ["VERIFY", "UPDATE"],
+        "BatchStatus": ["PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED"],
+        "TaskStatus": ["CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "CANCELED"],
+        "CancelableStatus": ["CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS"],
+        "RateKind": ["CONSTANT", "VARIABLE"],
+        "RowOutcome": ["created", "exists", "invalid"],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -300,10 +313,14 @@ LOGGING = log_configuration(LOG_LEVEL, LOG_FORMAT)
 
 
 # --------------------------------------------------------------------------------------------------- production's gate
+def _is_weak(secret: str, default: str) -> bool:
+    return secret == default or len(secret) < SHORTEST_SECRET
+
+
 def _refuse_unsafe_production() -> None:
     reasons = {
-        "Set SECRET_KEY to a long random text.": SECRET_KEY == DEFAULT_SECRET_KEY or len(SECRET_KEY) < 32,
-        "Set BROKER_SECRET to a long random text.": BROKER_SECRET == DEFAULT_BROKER_SECRET or len(BROKER_SECRET) < 16,
+        "Set SECRET_KEY to a long random text.": _is_weak(SECRET_KEY, DEFAULT_SECRET_KEY),
+        "Set BROKER_SECRET to a long random text.": _is_weak(BROKER_SECRET, DEFAULT_BROKER_SECRET),
         "Set DEBUG=0.": DEBUG,
         "Set REDIS_URL to a Redis server.": not _has_redis,
     }

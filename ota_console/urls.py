@@ -11,9 +11,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/", include("ota_console.api_urls")),
 ]
-for room in ("devices_app", "packages_app", "batches_app"):
-    if find_spec(f"{room}.urls"):
-        urlpatterns.append(path("", include(f"{room}.urls")))
+APPS = ("devices_app", "packages_app", "batches_app")
+urlpatterns += [path("", include(f"{room}.urls")) for room in APPS if find_spec(f"{room}.urls")]
 
 handler400 = "ota_console.web.errors.bad_request"
 handler403 = "ota_console.web.errors.permission_denied"

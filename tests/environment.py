@@ -1,6 +1,6 @@
 """The environment of the tests, set before Django reads its settings (pytest loads this by `-p tests.environment`).
 
-TEST_DATABASE=postgresql runs the database's tests on PostgreSQL, which `tests.conftest` starts. Nothing here starts a process.
+TEST_DATABASE=postgresql runs the database's tests on PostgreSQL, which `tests.conftest` starts. It starts no process.
 """
 
 import atexit
@@ -16,7 +16,15 @@ FOLDER: Final = Path(tempfile.mkdtemp(prefix="ota-tests-"))
 
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
-NAMES_OF_OURS: Final = ("ALLOWED_HOSTS", "DEBUG", "DOWNLOAD_URL", "LOG_LEVEL", "LOG_FORMAT", "PUBLIC_URL", "DISPLAY_TIME_ZONE")
+NAMES_OF_OURS: Final = (
+    "ALLOWED_HOSTS",
+    "DEBUG",
+    "DOWNLOAD_URL",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+    "PUBLIC_URL",
+    "DISPLAY_TIME_ZONE",
+)
 for name in NAMES_OF_OURS:
     os.environ.pop(name, None)
 

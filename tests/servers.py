@@ -1,10 +1,11 @@
-"""Real servers for tests, each on a free loopback port, each gone with the test process: PostgreSQL, Valkey, mosquitto."""
+"""PostgreSQL, Valkey and mosquitto for tests, each on a free loopback port, each gone with the test process."""
 
 import contextlib
 import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +131,7 @@ def _open_to(user: str, folder: Path) -> None:
     os.chown(folder, account.pw_uid, account.pw_gid)
     for parent in folder.parents:
         mode = parent.stat().st_mode
-        if parent.owner() == "root" and not mode & 0o001 and parent.is_relative_to("/tmp"):  # noqa: S108 the tests' own folders
+        if parent.owner() == "root" and not mode & 0o001 and parent.is_relative_to(tempfile.gettempdir()):
             parent.chmod(mode | 0o011)
 
 

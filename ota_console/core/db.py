@@ -26,7 +26,7 @@ def is_postgresql(using: str = DEFAULT_DB_ALIAS) -> bool:
 def database_now(using: str = DEFAULT_DB_ALIAS) -> datetime:
     """The clock that all workers share, aware, in UTC; read it after the lock that it is used under.
 
-    On PostgreSQL `clock_timestamp()`, which moves inside a transaction; SQLite lives on one machine and takes its clock.
+    On PostgreSQL `clock_timestamp()`, which moves inside a transaction; SQLite lives on one machine, whose clock it takes.
     """
     if not is_postgresql(using):
         return clock.now()
@@ -46,7 +46,7 @@ def key_slices(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def time_text(moment: datetime | None, using: str = DEFAULT_DB_ALIAS) -> str | None:
-    """A time as the database's text: PostgreSQL takes ISO 8601, SQLite must have the form that Django writes (naive UTC)."""
+    """A time as the database's text: ISO 8601 for PostgreSQL; for SQLite the form that Django writes (naive UTC)."""
     if moment is None:
         return None
     text = moment.astimezone(UTC).isoformat(sep=" ")
@@ -59,4 +59,4 @@ def record_source(columns: Sequence[tuple[str, str]], using: str = DEFAULT_DB_AL
         typed = ", ".join(f"{name} {kind}" for name, kind in columns)
         return f"json_to_recordset(%s::json) AS x({typed})"
     picked = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name, _ in columns)
-    return f"(SELECT {picked} FROM json_each(%s)) AS x"
+    return f"(SELECT {picked} FROM json_each(%s)) AS x"  # noqa: S608 the names are our own constants

@@ -1,7 +1,7 @@
 """The one root of all errors that a person or a program is told about.
 
-Commands raise these; one handler for pages and one for the API map them to answers (`ota_console.web.errors`). A device's
-mistake is counted and dropped, never raised. This module reaches no framework.
+Commands raise these; one handler for pages and one for the API map them to answers (`ota_console.web.errors`). A
+device's mistake is counted and dropped, never raised. This module reaches no framework.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class OtaError(Exception):
-    """`code` is stable and for programs; `message` is a complete sentence for people; `field` names the input at fault."""
+    """`code` is stable, for programs; `message` is a complete sentence, for people; `field` names the input at fault."""
 
     status: ClassVar[int] = 400
 

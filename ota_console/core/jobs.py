@@ -1,6 +1,7 @@
 """Sends Celery tasks by name once the transaction has committed, so that commands and engine never import tasks.
 
-A Redis that is down is logged and forgotten: beat finds the same work in the database rows. Nothing here waits for a result.
+A Redis that is down is logged and forgotten: beat finds the same work in the database rows. Nothing here waits for an
+answer.
 """
 
 from functools import cache, partial

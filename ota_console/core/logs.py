@@ -5,7 +5,6 @@ from typing import Any
 import structlog
 
 
-
 def configuration(level: str, log_format: str) -> dict[str, Any]:
     """The value of Django's LOGGING; standard and structlog loggers come out alike on stderr."""
     shared: list[Any] = [

@@ -1,4 +1,4 @@
-"""Leases: who may do something alone until when, and who was alive lately. Written by `ota_console.core.leases` only."""
+"""Leases: who may do something alone until when, and who was alive lately. Written by `core.leases` only."""
 
 from django.db import models
 

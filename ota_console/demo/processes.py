@@ -4,6 +4,7 @@ Each child leads a process group of its own and is killed by the kernel when its
 line by line and handed to a sink. Nothing here knows what the programs do.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -112,24 +113,18 @@ class Child:
 
     def kill(self) -> None:
         """Kill -9 of the whole group, also of what an ended leader left."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self._reader.join(timeout=2)
         if self.process.stdout is not None:
             self.process.stdout.close()
 
     def _read(self) -> None:
-        stream = self.process.stdout
-        assert stream is not None
-        try:
-            for raw in stream:
+        with contextlib.suppress(ValueError):  # closed while it was read
+            for raw in self.process.stdout or ():
                 if line := raw.decode("utf-8", "replace").rstrip():
                     self._sink(self.program.name, line)
-        except ValueError:
-            return
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -21,7 +21,18 @@ def redis_program(*, folder: Path, port: int, password: str) -> Program:
     """Valkey on a loopback port, in memory only: jobs and live frames are short cuts, never the truth."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    command += ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--logfile", "redis.log", "--pidfile", str(folder / PID_FILE)]
+    command += [
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--loglevel",
+        "warning",
+        "--logfile",
+        "redis.log",
+        "--pidfile",
+        str(folder / PID_FILE),
+    ]
     command += ["--requirepass", password] if password else []
     return Program(name="redis", command=command, is_ready=lambda: _answers(port, password), ready_seconds=20)
 

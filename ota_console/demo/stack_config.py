@@ -71,7 +71,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class StackConfig:
-    """`…_url` None: the embedded part serves (SQLite, Valkey, our broker); otherwise the server at that address does."""
+    """`…_url` None: the embedded part serves (SQLite, Valkey, our broker); otherwise the server at that address."""
 
     data: Path
     ports: Ports
@@ -122,7 +122,18 @@ class StackConfig:
 
 def machine_environment() -> dict[str, str]:
     """The caller's environment without what would configure another server of ours."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH", "LOG_LEVEL")
+    kept = (
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "LD_LIBRARY_PATH",
+        "LOG_LEVEL",
+    )
     return {name: value for name, value in os.environ.items() if name in kept}
 
 

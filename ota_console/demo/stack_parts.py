@@ -1,4 +1,4 @@
-"""How each part of the stack is started and how one knows that it serves. No part knows of another but by its address."""
+"""How each part of the stack is started and how one knows that it serves. Parts know each other by address alone."""
 
 import http.client
 import sys
@@ -47,7 +47,11 @@ def preparation(config: StackConfig) -> Program:
         "ADMIN_PASSWORD": config.secrets.admin_password,
     }
     return Program(
-        name="prepare", command=[sys.executable, *arguments], environment=environment, folder=PROJECT, ready_seconds=PREPARE_SECONDS
+        name="prepare",
+        command=[sys.executable, *arguments],
+        environment=environment,
+        folder=PROJECT,
+        ready_seconds=PREPARE_SECONDS,
     )
 
 
@@ -73,9 +77,7 @@ def _status(port: int, path: str) -> int | None:
 
 
 def _python(config: StackConfig, *, name: str, arguments: tuple[str, ...]) -> Program:
-    return Program(
-        name=name, command=[sys.executable, *arguments], environment=config.environment(), folder=PROJECT
-    )
+    return Program(name=name, command=[sys.executable, *arguments], environment=config.environment(), folder=PROJECT)
 
 
 def _command(config: StackConfig, *, name: str, arguments: tuple[str, ...]) -> Program:
@@ -92,7 +94,9 @@ def _web(config: StackConfig) -> Program:
     server = ("-m", "uvicorn", "--http", "h11", "--ws", "websockets-sansio", "--lifespan", "off", "--host", HOST)
     quiet = ("--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "2")
     arguments = (*server, *quiet, "--port", str(config.ports.web), "ota_console.asgi:application")
-    return replace(_python(config, name="web", arguments=arguments), is_ready=partial(serves, config.ports.web, "/healthz"))
+    return replace(
+        _python(config, name="web", arguments=arguments), is_ready=partial(serves, config.ports.web, "/healthz")
+    )
 
 
 def _downloads(config: StackConfig) -> Program:

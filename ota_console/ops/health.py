@@ -1,4 +1,4 @@
-"""Asks each part that the product stands on whether it answers. Every question is bounded in time; none changes anything.
+"""Asks each part that the product stands on whether it answers, in bounded time and without changing anything.
 
 Gateway and workers are asked through their heartbeats, which are leases in the database: they tell of work being taken,
 not of a process that merely exists.

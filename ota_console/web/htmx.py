@@ -18,7 +18,7 @@ class HtmxRequest(HttpRequest):
 def wants_fragment(request: HttpRequest) -> bool:
     """True where htmx swaps a part; a boosted link or a restored history entry wants the whole page."""
     details: HtmxDetails | None = getattr(request, "htmx", None)
-    return bool(details) and not details.boosted and not details.history_restore_request
+    return details is not None and bool(details) and not details.boosted and not details.history_restore_request
 
 
 def page_or_fragment(

@@ -1,8 +1,8 @@
 """What the console answers brokers and devices that ask it: log-in, topic rights, presence, dynamic registration."""
 
+import contextlib
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from devices_app import access, ports
 from devices_app.models import Device, Product
 from devices_app.protocol.credentials import SERVER_USER, Login, password_of, registration_sign_of
 from tests.clients import console_stub
-from tests.factories import make_device, make_product
+from tests.factories import NOW, make_device, make_product
 from tests.fakes import FakePublisher
 
 pytestmark = pytest.mark.django_db
@@ -51,10 +51,16 @@ def device(product: Product) -> Device:
 @pytest.fixture
 def publisher() -> Iterator[FakePublisher]:
     """Where presence events end up."""
-    fake = FakePublisher()
+    with wired(FakePublisher()) as fake:
+        yield fake
+
+
+@contextlib.contextmanager
+def wired(fake: FakePublisher) -> Iterator[FakePublisher]:
+    """This process publishes by the fake."""
     before = ports._Wiring.publisher
-    ports.wire_publisher(lambda: fake)
     access._forwarder._publisher = None
+    ports.wire_publisher(lambda: fake)
     yield fake
     ports._Wiring.publisher = before
     access._forwarder._publisher = None
@@ -144,13 +150,10 @@ def test_a_presence_event_is_handed_to_the_gateway_through_the_broker(client: Cl
 
 def test_a_presence_event_without_a_broker_is_refused_for_now(client: Client) -> None:
     """So that the webhook tries again."""
-    fake = FakePublisher(capacity=0)
-    before = ports._Wiring.publisher
-    ports.wire_publisher(lambda: fake)
     body = SESSION | {"product_key": "pk01", "device_name": "meter-1"}
     headers = {"X-Broker-Secret": SECRET}
-    answer = client.post("/broker/presence", body, content_type="application/json", headers=headers)
-    ports._Wiring.publisher = before
+    with wired(FakePublisher(capacity=0)):
+        answer = client.post("/broker/presence", body, content_type="application/json", headers=headers)
     assert answer.status_code == 503
 
 
@@ -245,10 +248,8 @@ def test_an_unknown_product_cannot_be_registered_for(client: Client, product: Pr
     assert register_over_http(client, product, "")["code"] == 403
 
 
-@pytest.mark.parametrize("is_enabled", [True, False])
-def test_a_device_in_use_or_disabled_keeps_its_secret(
-    client: Client, product: Product, now: datetime, is_enabled: bool
-) -> None:  # noqa: FBT001 parametrized
+@pytest.mark.parametrize("values", [{"activated_at": NOW}, {"activated_at": None, "is_enabled": False}])
+def test_a_device_in_use_or_disabled_keeps_its_secret(client: Client, product: Product, values: dict[str, Any]) -> None:
     """The product's secret is known to the whole fleet and must not open a device."""
-    make_device(product, name="in-use-1", activated_at=now if is_enabled else None, is_enabled=is_enabled)
+    make_device(product, name="in-use-1", **values)
     assert refused(client, product, "in-use-1")

@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from devices_app.models import Device, DeviceGroup, Module, Product
+from ota_console.web.rest import NameFilter
 
 
 class ProductFilter(filters.FilterSet):
@@ -56,9 +57,7 @@ class DeviceSummaryFilter(filters.FilterSet):
 class GroupFilterSet(filters.FilterSet):
     product_key = filters.CharFilter(field_name="product__product_key")
     name = filters.CharFilter()
-    kind = filters.TypedChoiceFilter(
-        choices=[(kind.name, kind.label) for kind in DeviceGroup.Kind], coerce=lambda name: DeviceGroup.Kind[name]
-    )
+    kind = NameFilter(DeviceGroup.Kind)
 
     class Meta:
         model = DeviceGroup

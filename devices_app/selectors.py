@@ -29,7 +29,7 @@ def module(product_key: str, name: str) -> Module:
     """One module by product key and name. Raises `NotFound`."""
     found = modules().filter(product__product_key=product_key, name=name).first()
     if found is None:
-        raise NotFound("unknown_module", _("This product has no module of this name."))
+        raise NotFound("module_unknown", _("This product has no module of this name."))
     return found
 
 
@@ -48,7 +48,7 @@ def group_devices(public_id: str) -> QuerySet[Device]:
     """The members of a static group, or the devices that fit the filter of a dynamic one. Raises `NotFound`."""
     group = groups().filter(public_id=public_id).first()
     if group is None:
-        raise NotFound("unknown_group", _("There is no such group."))
+        raise NotFound("group_unknown", _("There is no such group."))
     if group.kind == DeviceGroup.Kind.STATIC:
         return devices().filter(pk__in=group.devices.through.objects.filter(group=group).values("device_id"))
     return devices().filter(_fits(group.filter), product_id=group.product_id)

@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 
 from devices_app import api as devices
 from ota_console.accounts.api import TokenView
+from packages_app import api as packages
 
 _OPEN: Any = {"permission_classes": [AllowAny]}
 """What the API can do is no secret."""
@@ -17,6 +18,7 @@ router = SimpleRouter()
 router.register("products", devices.ProductViewSet, basename="product")
 router.register("devices", devices.DeviceViewSet, basename="device")
 router.register("groups", devices.GroupViewSet, basename="group")
+router.register("packages", packages.PackageViewSet, basename="package")
 
 all_modules = devices.ModuleViewSet.as_view({"get": "list", "post": "create"})
 one_module = devices.ModuleViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})

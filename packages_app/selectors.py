@@ -112,7 +112,7 @@ def package_facts(public_id: str) -> PackageFacts:
     """One package. One query. Raises `NotFound`."""
     package = packages().filter(public_id=public_id).first()
     if package is None:
-        raise NotFound("unknown_package", _("There is no such update package."))
+        raise NotFound("package_unknown", _("There is no such update package."))
     return as_facts(package)
 
 

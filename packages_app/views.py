@@ -1,9 +1,7 @@
 """The console's pages about update packages: the list, the upload, the information. Views translate and delegate."""
 
-from datetime import timedelta
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
@@ -14,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from ota_console.audit.actor import Actor
 from ota_console.core.clock import now
-from ota_console.core.errors import Invalid, NotFound, OtaError
+from ota_console.core.errors import Invalid, OtaError
 from ota_console.web.htmx import page_or_fragment, redirect_whole_page
 from ota_console.web.pagination import page_by_key
 from packages_app import limits, selectors
@@ -22,13 +20,11 @@ from packages_app.commands.create import PackageCreated, create_package
 from packages_app.commands.delete import delete_package
 from packages_app.filters import PackageFilter
 from packages_app.forms import PackageForm
-from packages_app.links import Link, LinkKind, checked_base_url, derive_key, signed_path
+from packages_app.person_links import person_link
 from packages_app.ports import Batches, BatchSummary
 from packages_app.uploads import receive_packages, received_files
 
 PAGE_SIZE: Final = 100
-PERSON_LINK_LIFETIME: Final = timedelta(minutes=10)
-"""A person's download starts at once; the link need not live on in a history."""
 
 
 def _actor(request: HttpRequest) -> Actor:
@@ -141,7 +137,10 @@ def package_delete(request: HttpRequest, public_id: str) -> HttpResponse:
     """Delete a package; its version is typed, so that no reflex does it."""
     facts = selectors.package_facts(public_id)
     if request.POST.get("version", "").strip() != facts.package.version:
-        context = {"facts": facts, "error": _("Type the version number %(version)s.") % {"version": facts.package.version}}
+        context = {
+            "facts": facts,
+            "error": _("Type the version number %(version)s.") % {"version": facts.package.version},
+        }
         return render(request, "packages_app/_delete.html", context, status=422)
     delete_package(package=public_id, actor=_actor(request), now=now())
     messages.success(request, _("%(package)s is deleted.") % {"package": facts.package})
@@ -151,12 +150,4 @@ def package_delete(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_GET
 def package_download(request: HttpRequest, public_id: str, position: int) -> HttpResponse:
     """Lead to the file at the download server, by a link that lives as long as a person needs to start."""
-    package_id = selectors.package_id_of(public_id)
-    if package_id is None or selectors.package_file(package_id, position) is None:
-        raise NotFound("unknown_file", _("There is no such file."))
-    moment = now()
-    link = Link(LinkKind.PERSON, public_id, position)
-    path = signed_path(
-        link, now=moment, expires_at=moment + PERSON_LINK_LIFETIME, key=derive_key(settings.SECRET_KEY)
-    )
-    return HttpResponseRedirect(f"{checked_base_url(settings.DOWNLOAD_URL)}{path}")
+    return HttpResponseRedirect(person_link(public_id, position, now=now()))

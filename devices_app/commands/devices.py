@@ -102,7 +102,7 @@ def rotate_device_secret(*, device: str, actor: Actor, now: datetime, secret: st
 
 def unknown_device() -> NotFound:
     """There is no device with this public id."""
-    return NotFound("unknown_device", _("There is no such device."))
+    return NotFound("device_unknown", _("There is no such device."))
 
 
 def _plan(drafts: Sequence[DeviceDraft]) -> list[DeviceResult]:

@@ -161,7 +161,7 @@ def change_members(
 def _row(group: str) -> DeviceGroup:
     row = DeviceGroup.objects.filter(public_id=group).first()
     if row is None:
-        raise NotFound("unknown_group", _("There is no such group."))
+        raise NotFound("group_unknown", _("There is no such group."))
     return row
 
 

@@ -90,4 +90,4 @@ def _refuse_taken_or_too_many(product: Product, name: str) -> None:
 
 
 def _unknown() -> NotFound:
-    return NotFound("unknown_module", _("This product has no module of this name."))
+    return NotFound("module_unknown", _("This product has no module of this name."))

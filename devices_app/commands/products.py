@@ -111,4 +111,4 @@ def _name_taken() -> str:
 
 
 def _unknown() -> NotFound:
-    return NotFound("unknown_product", _("There is no product with this key."))
+    return NotFound("product_unknown", _("There is no product with this key."))

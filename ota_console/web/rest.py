@@ -4,7 +4,7 @@ Input is strict on purpose: a misspelt field of a launch, or a misspelt filter, 
 Nothing here knows a product, a package or a batch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -13,7 +13,8 @@ import orjson
 from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
-from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.rest_framework import DjangoFilterBackend, TypedChoiceFilter, TypedMultipleChoiceFilter
+from drf_spectacular.drainage import set_override
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import BaseParser
@@ -106,6 +107,28 @@ class StrictSerializer(serializers.Serializer[Any]):
             if unknown:
                 raise ValidationError({name: [_("There is no such field.")] for name in unknown[:20]})
         return super().to_internal_value(data)
+
+
+class NameFilter(TypedChoiceFilter):
+    """Filters an integer choice by its name."""
+
+    def __init__(self, kinds: type[Enum], **kwargs: Any) -> None:
+        names = [kind.name for kind in kinds]
+        super().__init__(choices=[(name, name) for name in names], coerce=_by_name(kinds), **kwargs)
+        set_override(self, "field", {"type": "string", "enum": names})
+
+
+class NamesFilter(TypedMultipleChoiceFilter):
+    """Filters an integer choice by one or more names: `?status=FAILED&status=CANCELED`."""
+
+    def __init__(self, kinds: type[Enum], **kwargs: Any) -> None:
+        names = [kind.name for kind in kinds]
+        super().__init__(choices=[(name, name) for name in names], coerce=_by_name(kinds), **kwargs)
+        set_override(self, "field", {"type": "string", "enum": names})
+
+
+def _by_name(kinds: type[Enum]) -> Callable[[str], Any]:
+    return lambda name: kinds[name].value
 
 
 class StrictFilterBackend(DjangoFilterBackend):

@@ -31,7 +31,7 @@ def delete_package(*, package: str, actor: Actor, now: datetime) -> None:
 def _delete(package: str, actor: Actor, now: datetime) -> None:
     row = UpdatePackage.objects.select_for_update().filter(public_id=package).first()
     if row is None:
-        raise NotFound("unknown_package", _("There is no such update package."))
+        raise NotFound("package_unknown", _("There is no such update package."))
     stored = tuple(row.files.values_list("file", flat=True))
     row.delete()
     note(actor, "package.delete", Target("package", package), now, name=row.name, version=row.version)

@@ -53,7 +53,7 @@ def edit_package(
 def _write(package: str, values: dict[str, str], actor: Actor, now: datetime) -> PackageEdited:
     row = UpdatePackage.objects.select_for_update(no_key=True).filter(public_id=package).first()
     if row is None:
-        raise NotFound("unknown_package", _("There is no such update package."))
+        raise NotFound("package_unknown", _("There is no such update package."))
     changed = {field: value for field, value in values.items() if getattr(row, field) != value}
     if not changed:
         return PackageEdited(updated_at=row.updated_at, changed=())

@@ -273,7 +273,7 @@ def members(scope: Scope, window: Window = Window(), *more: Fragment) -> ScopeSq
 def only_devices(ids: list[int]) -> Fragment:
     """A condition for a bounded number of device ids, as one parameter."""
     if is_postgresql():
-        return Fragment("d.id = ANY(%s)", (ids,))
+        return Fragment("d.id = ANY(%s::bigint[])", (ids,))
     return Fragment("d.id IN (SELECT value FROM json_each(%s))", (str(ids),))
 
 
@@ -359,14 +359,23 @@ def has_members(scope: Scope) -> bool:
     )
 
 
-def gray_ceiling(scope: Scope) -> int:
-    """The largest hash that is in, so that exactly the asked share of the devices that match now is (rules.md §4); −1: nobody."""
-    assert scope.gray_percent is not None
-    found = members(replace(scope, gray_ceiling=None))
-    rows = fetch(statement("SELECT count(*) FROM {source} WHERE {where}", source=found.source, where=found.where))
-    wanted = gray_count(rows[0][0], scope.gray_percent)
+class Size(NamedTuple):
+    """How many devices a launch is for, and the largest hash that is in where it is a gray update."""
+
+    device_count: int
+    gray_ceiling: int | None = None
+
+
+def measure(scope: Scope, window: Window) -> Size:
+    """Count the devices that match now. GRAY: fix the hash below which exactly the asked share lies; −1: nobody."""
+    found = members(replace(scope, gray_ceiling=None), window)
+    counted = fetch(statement("SELECT count(*) FROM {source} WHERE {where}", source=found.source, where=found.where))
+    eligible_count = int(counted[0][0])
+    if scope.gray_percent is None:
+        return Size(eligible_count)
+    wanted = gray_count(eligible_count, scope.gray_percent)
     if not wanted:
-        return -1
+        return Size(0, -1)
     ranked = fetch(
         statement(
             "SELECT {hash} AS rank FROM {source} WHERE {where} ORDER BY 1 LIMIT 1 OFFSET {skip}",
@@ -376,7 +385,7 @@ def gray_ceiling(scope: Scope) -> int:
             skip=Fragment("%s", (wanted - 1,)),
         )
     )
-    return int(ranked[0][0])
+    return Size(wanted, int(ranked[0][0]))
 
 
 def slice_end(scope: Scope, *, after: int, through: int, size: int) -> int:

@@ -301,7 +301,9 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 CELERY_BEAT_SCHEDULE = {
     "dispatch": _every(5.0, "batches_app.dispatch"),
     "sweep": _every(1.0, "batches_app.sweep"),
+    "match": _every(1.0, "batches_app.match"),
     "resume": _every(5.0, "batches_app.resume"),
+    "reconcile": _every(300.0, "batches_app.reconcile"),
     "relay": _every(5.0, "outbox.relay"),
     "heartbeat": _every(5.0, "core.heartbeat"),
 }

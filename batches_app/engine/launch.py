@@ -8,13 +8,15 @@ the batch: no device is ever read into Python.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 
 from batches_app import scope as scopes
 from batches_app.domain.states import BatchStatus, Reason, TaskStatus
+from batches_app.engine import reconcile
+from batches_app.engine.steps import StepChanged
 from batches_app.models import Batch
 from batches_app.scope import Scope, Window
 from batches_app.sql import launch as sql
@@ -26,16 +28,15 @@ from ota_console.core.ids import TIME_LENGTH, new_public_id
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
 
-SLICE_POSTGRESQL: Final = 20_000
+SLICE_POSTGRESQL: Final = 10_000
+"""The batch's row is locked for the time of a slice, and its pushes wait."""
 SLICE_SQLITE: Final = 5_000
 """One writer at a time: a slice must not hold the database for long (hot path)."""
 RUNNING: Final = (BatchStatus.PLANNED, BatchStatus.IN_PROGRESS)
+CLOCK_TOLERANCE: Final = timedelta(seconds=30)
+"""How far the clocks of gateway and worker may differ, plus how long a slice takes: what moved since is looked at again."""
 ONCE: Final = Fragment("1")
 """The match number of a task that is made at the launch."""
-
-
-class SliceChanged(Exception):
-    """The fleet moved between the locks and the writes: the slice is rolled back and done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,13 @@ def launch_once(*, batch_id: int, now: datetime, slice_size: int | None = None) 
 
 
 def _start(batch: Batch) -> bool:
-    """Fix what must not change between slices: which devices a gray update takes."""
-    ceiling = scopes.gray_ceiling(scopes.scope_of(batch)) if batch.gray_percent is not None else None
-    return bool(
-        Batch.objects.filter(pk=batch.pk, launch_state=Batch.LaunchState.WAITING).update(
-            launch_state=Batch.LaunchState.WRITING, gray_ceiling=ceiling
-        )
+    """Fix what must not change between slices: which devices a gray update takes. Count what is to be written."""
+    size = scopes.measure(scopes.scope_of(batch), Window(0, batch.launch_through))
+    waiting = Batch.objects.filter(pk=batch.pk, launch_state=Batch.LaunchState.WAITING)
+    waiting.update(
+        launch_state=Batch.LaunchState.WRITING, gray_ceiling=size.gray_ceiling, launch_total_count=size.device_count
     )
+    return True
 
 
 def _slice(batch: Batch, window: Window, now: datetime) -> bool:
@@ -90,15 +91,15 @@ def _slice(batch: Batch, window: Window, now: datetime) -> bool:
         matched_count = sql.lock_devices(part)
         state = sql.lock_batch(batch.pk)
         if state is None or state.launch_cursor != window.after or state.launch_state != Batch.LaunchState.WRITING:
-            return state is not None and state.launch_state == Batch.LaunchState.WRITING  # another worker did this slice
-        if state.status not in RUNNING:
+            return state is not None and state.launch_state == Batch.LaunchState.WRITING  # another worker was faster
+        if state.status not in RUNNING or (batch.finish_at is not None and now >= batch.finish_at):
             _move(batch, Batch.LaunchState.STOPPED, window.after, 0)
             return False
         written = write_slice(part, scope, new_task(batch, now), ONCE, matched_count, with_conflicts=True)
         count_slice(batch, written, now)
         is_last = window.through >= batch.launch_through
         _move(batch, Batch.LaunchState.DONE if is_last else Batch.LaunchState.WRITING, window.through, written.count)
-    repair_slice(batch, window, now)
+    reconcile.repair_slice(batch.pk, window, since=now - CLOCK_TOLERANCE, now=now)
     return not is_last
 
 
@@ -151,12 +152,12 @@ def write_slice(
 ) -> Written:
     """End what gives way, write what fails at once, write the rest. Devices and batch are locked by the caller.
 
-    Raises `SliceChanged` where the rows written are not the devices that matched when they were locked.
+    Raises `StepChanged` where the rows written are not the devices that matched when they were locked.
     """
     held = sql.lock_open_tasks(part)
     gone = [o for o in held if o.gives_way]
     if gone and sql.overwrite(part, task) != sum(o.count for o in gone):
-        raise SliceChanged
+        raise StepChanged
     conflicts: Counter[str] = Counter()
     left_out_count = 0
     if len(gone) < len(held):
@@ -166,7 +167,7 @@ def write_slice(
             left_out_count = sql.count_busy(part)
     free = sql.insert_free(part, task, match_no)
     if free.count + conflicts.total() + left_out_count != matched_count:
-        raise SliceChanged
+        raise StepChanged
     return Written(free, conflicts, gone)
 
 
@@ -179,7 +180,10 @@ def count_slice(batch: Batch, written: Written, now: datetime) -> None:
         by_batch[batch.pk]["queued_offline"] += written.free.offline_count
     by_package: dict[int, Counter[str]] = {batch.package_id: Counter(by_batch[batch.pk])}
     for older in written.overwritten:
-        for counts in (by_batch.setdefault(older.batch_id, Counter()), by_package.setdefault(older.package_id, Counter())):
+        for counts in (
+            by_batch.setdefault(older.batch_id, Counter()),
+            by_package.setdefault(older.package_id, Counter()),
+        ):
             counts["canceled"] += older.count
             counts[STATUS_COLUMNS[older.status]] -= older.count
             if older.status == TaskStatus.QUEUED and older.is_offline:
@@ -195,14 +199,17 @@ def _tell(batch: Batch, status: TaskStatus, written: Written, now: datetime) -> 
     if written.free.count:
         told.append(events.tasks_range(batch=batch.public_id, status=status, count=written.free.count))
     if written.conflicts:
-        told.append(events.tasks_range(batch=batch.public_id, status=TaskStatus.FAILED, count=written.conflicts.total()))
+        told.append(
+            events.tasks_range(batch=batch.public_id, status=TaskStatus.FAILED, count=written.conflicts.total())
+        )
     older = Counter[int]()
     for gone in written.overwritten:
         older[gone.batch_id] += gone.count
     if older:
         names = dict(Batch.objects.filter(pk__in=older).values_list("pk", "public_id"))
         told += [
-            events.tasks_range(batch=names[pk], status=TaskStatus.CANCELED, count=count) for pk, count in sorted(older.items())
+            events.tasks_range(batch=names[pk], status=TaskStatus.CANCELED, count=count)
+            for pk, count in sorted(older.items())
         ]
     outbox.append(events=told, now=now)
 
@@ -210,9 +217,3 @@ def _tell(batch: Batch, status: TaskStatus, written: Written, now: datetime) -> 
 def _move(batch: Batch, state: int, cursor: int, count: int) -> None:
     """Progress on the batch's row; `updated_at` stays, for it tells editors about each other."""
     sql.move_launch(batch.pk, state=state, cursor=cursor, count=count)
-
-
-def repair_slice(batch: Batch, window: Window, now: datetime) -> None:
-    """After the commit, in a new snapshot: devices of the slice whose connection changed meanwhile (architecture)."""
-    return
-

@@ -164,6 +164,7 @@ def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, no
         "INSERT INTO batches_app_matchrequest (device_id, module_id, is_new_version, requested_at) "
         f"SELECT x.device_id, x.module_id, {flag}, %s{'::timestamptz' if is_postgresql() else ''} "
         f"FROM {record_source(columns)} WHERE true "
-        f"ON CONFLICT (device_id, module_id) DO UPDATE SET is_new_version = ({either})",
+        f"ON CONFLICT (device_id, module_id) DO UPDATE SET is_new_version = ({either}), "
+        "requested_at = excluded.requested_at",
         (time_text(now), orjson.dumps(body).decode()),
     )

@@ -1,0 +1,30 @@
+"""Statements about requests for a match; both dialects side by side."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+
+from batches_app.sql.fragments import Fragment, execute, fetch, statement
+from ota_console.core.db import record_source, time_text
+
+
+def devices_in(source: Fragment, where: Fragment) -> list[int]:
+    """Ids of the devices (`d`) that a bounded scope holds, in order."""
+    return [row[0] for row in fetch(statement("SELECT d.id FROM {source} WHERE {where} ORDER BY d.id", source=source, where=where))]
+
+
+def delete_requests(done: Sequence[tuple[int, datetime]]) -> int:
+    """Delete requests (id, time) that were carried out; one that was renewed meanwhile stays."""
+    if not done:
+        return 0
+    body = orjson.dumps([{"id": pk, "at": time_text(at)} for pk, at in done]).decode()
+    columns = (("id", "bigint"), ("at", "timestamptz"))
+    return execute(
+        Fragment(
+            "DELETE FROM batches_app_matchrequest WHERE EXISTS "
+            f"(SELECT 1 FROM {record_source(columns)} WHERE x.id = batches_app_matchrequest.id "
+            "AND x.at = batches_app_matchrequest.requested_at)",
+            (body,),
+        )
+    )

@@ -62,3 +62,29 @@ class GroupFilterSet(filters.FilterSet):
     class Meta:
         model = DeviceGroup
         fields = ("product_key", "name", "kind")
+
+
+class DeviceListFilter(filters.FilterSet):
+    """The console's list: `?q=&product=&presence=`. Unknown values are ignored, as a link may be older than the page."""
+
+    q = filters.CharFilter(method="search")
+    product = filters.CharFilter(field_name="product__product_key")
+    presence = filters.CharFilter(method="by_presence")
+
+    class Meta:
+        model = Device
+        fields = ("q", "product", "presence")
+
+    def search(self, rows: QuerySet[Device], _name: str, value: str) -> QuerySet[Device]:
+        """Part of the name."""
+        return rows.filter(name__icontains=value.strip()[:64])
+
+    def by_presence(self, rows: QuerySet[Device], _name: str, value: str) -> QuerySet[Device]:
+        """The same parts as in `selectors.DeviceSummary`."""
+        parts = {
+            "online": {"is_online": True},
+            "offline": {"is_online": False, "activated_at__isnull": False},
+            "never": {"is_online": False, "activated_at__isnull": True},
+            "disabled": {"is_enabled": False},
+        }
+        return rows.filter(**parts.get(value, {}))

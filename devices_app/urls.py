@@ -1,12 +1,14 @@
-"""Where brokers and devices ask: `broker/…` for brokers' hooks, `auth/register/device` for dynamic registration."""
+"""Where brokers and devices ask: `broker/…` for brokers' hooks, `auth/register/device` for dynamic registration; and the
+console's list of devices."""
 
-from django.urls import path
+from django.urls import include, path
 
-from devices_app import access
+from devices_app import access, views
 
 urlpatterns = [
     path("broker/auth", access.auth, name="broker-auth"),
     path("broker/acl", access.acl, name="broker-acl"),
     path("broker/presence", access.presence, name="broker-presence"),
     path("auth/register/device", access.register, name="register-device"),
+    path("devices/", include(([path("", views.device_list, name="list")], "devices"))),
 ]

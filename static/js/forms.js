@@ -10,10 +10,24 @@ function settle(form) {
     part.hidden = !shown;
     if (part.matches("fieldset")) part.disabled = !shown;
   }
+  settleVersions(form);
   for (const place of form.querySelectorAll("[data-repeat]")) {
     const value = form.elements[place.dataset.repeat]?.value;
     place.textContent = value ? Number(value).toLocaleString("en-US") : place.dataset.none ?? "";
   }
+}
+
+/* Versions, and with them retries, belong to some scopes only (seed); the form says so before the server does. */
+function settleVersions(form) {
+  const part = form.querySelector("[data-if-versions]");
+  if (!part) return;
+  const value = (name) => form.elements[name]?.value;
+  const takes = value("selection") === "1" ? value("dynamic_by") !== "group" : ["0", "2"].includes(value("target"));
+  part.hidden = !takes;
+  part.disabled = !takes;
+  const can = takes && part.querySelector("input:checked") !== null;
+  form.querySelector("[data-retry]").disabled = !can;
+  form.querySelector("[data-no-retry]").hidden = can;
 }
 
 function settleAll(root = document) {

@@ -11,7 +11,7 @@ const text = (root, selector, value) => {
 };
 
 /** The public ids of the tasks whose rows stand on the page. */
-export const shownTasks = () => [...document.querySelectorAll("tr[data-task]")].map((row) => row.dataset.task);
+export const shownTasks = () => [...document.querySelectorAll("tr[data-task]")].slice(0, 1000).map((row) => row.dataset.task);
 
 /** Draw one frame of any type. */
 export function draw(frame) {
@@ -38,7 +38,15 @@ function drawBatch(frame) {
   if (frame.tasks?.length) refreshBulk();
 }
 
-function drawCounts(scope, counts) {
+/* The three forms of To Be Pushed: a start that is to come says Scheduled for all of them. */
+function withForms(counts) {
+  const scheduled = counts.QUEUED_SCHEDULED ?? 0;
+  const offline = scheduled ? 0 : (counts.QUEUED_OFFLINE ?? 0);
+  return { ...counts, QUEUED_OFFLINE: offline, QUEUED_PLAIN: counts.QUEUED - offline - scheduled };
+}
+
+function drawCounts(scope, given) {
+  const counts = withForms(given);
   for (const place of scope.querySelectorAll("[data-count]")) {
     const value = place.dataset.count.split("+").reduce((sum, name) => sum + (counts[name] ?? 0), 0);
     const written = grouped(value);

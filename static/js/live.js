@@ -9,6 +9,7 @@ const DRAW_EVERY = 250;
 const LOST_AFTER = 5000;
 const PAUSES = [500, 1000, 2000, 4000, 8000, 15000];
 const SILENCE = 45000;
+const SIGNED_OUT = 4401;
 
 const watched = document.querySelector("[data-watch]");
 let socket = null;
@@ -23,7 +24,7 @@ let drawing = null;
 function watch() {
   const { watch: kind, watchId: id } = watched.dataset;
   if (kind === "batch") return { batch: id, tasks: shownTasks(), revision };
-  return kind === "package" ? { package: id } : { packages: true };
+  return kind === "package" ? { package: id } : { [kind]: true };
 }
 
 /** Tell the server what the page shows now; also after rows were added. */
@@ -39,7 +40,11 @@ function connect() {
     tell();
   });
   socket.addEventListener("message", receive);
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (event) => {
+    if (event.code === SIGNED_OUT) {
+      location.reload();
+      return;
+    }
     lostSince ??= Date.now();
     const pause = PAUSES[Math.min(failures, PAUSES.length - 1)];
     failures += 1;

@@ -1,6 +1,7 @@
-/* Runs before the first paint, so that a dark page never flashes white. The choice is a cookie: light, dark, or none (as the system). */
+/* Runs before the first paint, so that a dark page never flashes white. The choice stands in a cookie, else with the account. */
 (() => {
-  const chosen = document.cookie.match(/(?:^|; )theme=(light|dark)/)?.[1];
+  const root = document.documentElement;
+  const chosen = document.cookie.match(/(?:^|; )theme=(light|dark|system)/)?.[1] ?? root.dataset.theme;
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  document.documentElement.dataset.bsTheme = chosen ?? system;
+  root.dataset.bsTheme = chosen === "light" || chosen === "dark" ? chosen : system;
 })();

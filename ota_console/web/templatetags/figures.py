@@ -43,16 +43,32 @@ def percent_words(value: int | None) -> str:
 
 
 @register.filter
+def positive(value: int) -> int:
+    """Without its sign."""
+    return abs(value)
+
+
+@register.filter
+def whole(value: str) -> int:
+    """A number that a template computed as text."""
+    return round(float(value))
+
+
+@register.filter
 def filesize(value: int | None) -> str:
     """Decimal units, as operators compare them with download volumes: 14.6 MB."""
     if value is None:
         return "–"
     size = float(value)
-    for unit in ("bytes", "KB", "MB"):
+    for unit in ("bytes", "KB"):
         if size < KILO:
-            return f"{size:.0f} {unit}" if unit != "MB" else f"{size:.1f} {unit}"
+            return f"{size:.0f} {unit}"
         size /= KILO
-    return f"{size:.2f} GB"
+    for unit in ("MB", "GB"):
+        if size < KILO:
+            return f"{size:.1f} {unit}"
+        size /= KILO
+    return f"{size:.1f} TB"
 
 
 @register.filter
@@ -95,6 +111,15 @@ def moment(value: datetime | None) -> SafeString | str:
     if value is None:
         return "–"
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact_utc(value), day_and_time(value))
+
+
+@register.filter
+def short_time(value: datetime | None) -> str:
+    """02:20 today, 3 Mar 02:20 on another day."""
+    if value is None:
+        return ""
+    is_today = timezone.localtime(value).date() == timezone.localtime(utc_now()).date()
+    return date_format(timezone.localtime(value), "H:i") if is_today else day_and_time(value)
 
 
 def exact_utc(value: datetime) -> str:

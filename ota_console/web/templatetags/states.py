@@ -58,6 +58,18 @@ BAR_ORDER: Final = ("SUCCEEDED", "FAILED", "CANCELED", "IN_PROGRESS", "NOTIFIED"
 """Ended states first, so that the left part of a bar reads as "finished"."""
 
 
+@register.filter
+def words(text: str) -> list[str]:
+    """A list written in a template: "A B C"|words."""
+    return text.split()
+
+
+@register.filter
+def of(counts: Mapping[str, int], name: str) -> int:
+    """One of the counters."""
+    return counts.get(name, 0)
+
+
 @register.simple_tag
 def state(of: str, name: str, detail: str = "", *, pill: bool = False) -> SafeString:
     """Icon and label of a `task`, `batch` or `package` state; `detail` stands beside it in grey. `pill` only in page headers."""

@@ -1,0 +1,1 @@
+"""What people type about batches. Forms only read; every rule is the commands'."""

@@ -88,6 +88,22 @@ def after_message(connection: Connection, now: datetime) -> Connection:
     return replace(seen, is_online=True, presence_at=now, activated_at=connection.activated_at or now)
 
 
+def silent_since(moment: datetime, *, limit: int) -> list[int]:
+    """Online devices that were last heard of before `moment`."""
+    silent = Device.objects.filter(is_online=True, last_seen_at__lt=moment)
+    return list(silent.order_by("id").values_list("id", flat=True)[:limit])
+
+
+def is_silent(connection: Connection, moment: datetime) -> bool:
+    """Still, now that the row is locked."""
+    return connection.is_online and (connection.last_seen_at is None or connection.last_seen_at < moment)
+
+
+def after_silence(connection: Connection, now: datetime) -> Connection:
+    """Offline; the next message sets it online again."""
+    return replace(connection, is_online=False, presence_at=now)
+
+
 def write(changed: Sequence[Connection]) -> None:
     """Write changed rows in one statement; they must be locked."""
     sql.update_presence(

@@ -1,5 +1,7 @@
 """One shape for all log lines: a constant event name plus fields, as text for people or as JSON for programs."""
 
+import logging
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -37,9 +39,17 @@ def configuration(level: str, log_format: str) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "events"}},
         "root": {"handlers": ["stderr"], "level": level},
+        "filters": {"probes": {"()": lambda: _is_no_probe}},
         "loggers": {
+            "django.request": {"filters": ["probes"]},
             "django.server": {"handlers": [], "propagate": True},
             "httpx": {"level": "WARNING"},
+            "celery": {"level": "WARNING"},  # a line for every task of every second would hide what matters
             "asyncio": {"level": "WARNING"},
         },
     }
+
+
+def _is_no_probe(record: logging.LogRecord) -> bool:
+    """A load balancer asks /readyz every few seconds; its 503 is an answer, not an event."""
+    return getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE

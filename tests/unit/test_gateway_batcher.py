@@ -27,7 +27,7 @@ def test_gathers_everything_once_in_order_and_never_more_than_the_bound(items: l
 
 @given(actions=st.lists(st.one_of(st.just("gather"), st.integers()), max_size=60), bound=st.integers(1, 10))
 def test_never_holds_more_than_its_bound_and_says_what_it_refused(actions: list[str | int], bound: int) -> None:
-    """With puts and gathers in any order: what was accepted comes out in order; what was refused is told; room is exact."""
+    """Puts and gathers in any order: what was accepted comes out in order, what was refused is told, room is exact."""
     batcher: Batcher[int] = Batcher(max_messages=3, max_seconds=60, max_waiting=bound)
     accepted: list[int] = []
     gathered: list[int] = []

@@ -66,9 +66,17 @@ def test_a_fingerprint_has_its_size_for_any_topic() -> None:
 def test_waiting_times_double_up_to_a_limit_and_start_again() -> None:
     """A broker that is away for long is asked rarely; one that comes back is trusted at once."""
     backoff = Backoff(first_seconds=1, most_seconds=5)
-    assert not backoff.is_waiting
     assert [backoff.next_seconds() for _ in range(4)] == [1, 2, 4, 5]
-    assert backoff.is_waiting
     backoff.reset()
-    assert not backoff.is_waiting
     assert backoff.next_seconds() == 1
+
+
+def test_knows_whether_something_failed_since_the_last_success() -> None:
+    """An attempt after a failure first looks whether the failed one arrived."""
+    backoff = Backoff(first_seconds=1, most_seconds=5)
+    seen = [backoff.is_waiting]
+    backoff.next_seconds()
+    seen.append(backoff.is_waiting)
+    backoff.reset()
+    seen.append(backoff.is_waiting)
+    assert seen == [False, True, False]

@@ -1,7 +1,7 @@
 """Typed readers of the process environment.
 
 Every setting comes through one of these, so that a wrong value stops the start with one sentence that names the
-variable. A secret may stand in a file instead: `NAME_FILE=/run/secrets/name`. This module knows no framework and no setting.
+variable. A secret may stand in a file instead: `NAME_FILE=/run/secrets/name`. This module knows no framework.
 """
 
 import os

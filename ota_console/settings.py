@@ -1,4 +1,5 @@
-"""All settings, one file, everything that differs between machines from the environment.
+"""All settings. This file is long because it is one thing to look through; what differs between machines comes from the
+environment.
 
 Each variable stands in docs/reference/settings.md; a test compares the two. ENVIRONMENT=production (the default of
 servers) refuses to start with a default secret, with DEBUG, or with an embedded part that only fits one process.
@@ -243,7 +244,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
-        "GroupKind": ["STATIC", "DYNAMIC"],
+        "StaticOrDynamic": ["STATIC", "DYNAMIC"],
         "PackageKind": ["FULL", "DELTA"],
         "PackageStatus": ["VERIFICATION_NOT_REQUIRED", "NOT_VERIFIED", "VERIFIED", "VERIFYING", "VERIFICATION_FAILED"],
         "BatchKind": ["VERIFY", "UPDATE"],

@@ -26,7 +26,8 @@ def is_postgresql(using: str = DEFAULT_DB_ALIAS) -> bool:
 def database_now(using: str = DEFAULT_DB_ALIAS) -> datetime:
     """The clock that all workers share, aware, in UTC; read it after the lock that it is used under.
 
-    On PostgreSQL `clock_timestamp()`, which moves inside a transaction; SQLite lives on one machine, whose clock it takes.
+    On PostgreSQL `clock_timestamp()`, which moves inside a transaction; SQLite lives on one machine and takes its
+    clock.
     """
     if not is_postgresql(using):
         return clock.now()

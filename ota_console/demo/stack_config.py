@@ -90,9 +90,10 @@ class StackConfig:
 
     @property
     def own_parts(self) -> tuple[str, ...]:
-        """The parts to start: not those that a given server stands in for."""
+        """The parts to start: not those that a given server stands in for, and no simulator of nothing."""
         replaced = {"redis"} if self.redis_url else set()
         replaced |= {"broker"} if self.mqtt_url else set()
+        replaced |= set() if self.devices else {"simulator"}
         return tuple(part for part in PARTS if part in self.parts and part not in replaced)
 
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,55 @@
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from ota_console.core import clock, leases
+from tests.servers import Server
+
+pytestmark = pytest.mark.django_db
+
+
+def checks(client: Client) -> dict[str, dict[str, object]]:
+    parts: dict[str, dict[str, object]] = client.get("/readyz").json()["checks"]
+    return parts
+
+
+def test_healthz_needs_nothing_but_the_process(client: Client) -> None:
+    """No sign-in, no database: a supervisor asks whether to restart it."""
+    response = client.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+def test_readyz_names_each_part_that_does_not_answer(client: Client) -> None:
+    """503, and a reason for each: nothing but the database runs here."""
+    response = client.get("/readyz")
+    found = {name: part["ok"] for name, part in response.json()["checks"].items()}
+    assert response.status_code == 503
+    assert found == {"database": True, "redis": True, "broker": False, "gateway": False, "worker": False}
+    assert "manage.py gateway" in str(checks(client)["gateway"]["reason"])
+
+
+def test_readyz_is_content_when_all_parts_answer(client: Client, mosquitto_server: Server, settings: Settings) -> None:
+    """200 with a reachable broker and two fresh heartbeats."""
+    settings.MQTT_URL = mosquitto_server.url
+    for name in ("gateway", "worker"):
+        leases.acquire(f"heartbeat:{name}", "here", 20, clock.now())
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_heartbeat_that_stopped_is_told(client: Client) -> None:
+    """A worker that hangs is as bad as none."""
+    leases.acquire("heartbeat:worker", "here", 20, clock.now() - timedelta(minutes=1))
+    assert checks(client)["worker"]["ok"] is False
+
+
+def test_readyz_tells_a_redis_that_is_down(client: Client, settings: Settings) -> None:
+    """Its address answers nothing."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert checks(client)["redis"]["ok"] is False
+
+
+def test_the_health_of_a_server_is_never_cached(client: Client) -> None:
+    """A proxy in between must ask each time."""
+    assert "no-cache" in client.get("/healthz")["Cache-Control"]

@@ -11,8 +11,10 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from batches_app.domain.states import BatchStatus, Reason, TaskStatus
-from batches_app.models import Batch
+from batches_app.models import Batch, Task
 from batches_app.selectors.task_rows import FORMS, TaskFilter
+from devices_app.models import Device
+from ota_console.web.rest import NameFilter, NamesFilter
 
 MAX_SEARCH_LENGTH: Final = 64
 
@@ -75,3 +77,58 @@ class BatchFilter(django_filters.FilterSet):
         if value == "PAUSED":
             return rows.filter(status=BatchStatus.IN_PROGRESS, paused_at__isnull=False)
         return rows.filter(status=BatchStatus[value])
+
+
+class BatchApiFilter(django_filters.FilterSet):
+    """The API's filters of batches: names, not numbers. Unknown values are refused."""
+
+    package = django_filters.CharFilter(field_name="package__public_id", label="Id of an update package.")
+    product_key = django_filters.CharFilter(field_name="product__product_key")
+    device = django_filters.CharFilter(method="with_device", label="Id of a device that has a task in the batch.")
+    device_name = django_filters.CharFilter(
+        method="with_device_name", label="Name of a device that has a task in the batch; best with `product_key`."
+    )
+    status = NamesFilter(BatchStatus)
+    kind = NameFilter(Batch.Kind)
+    selection = NameFilter(Batch.Selection)
+
+    class Meta:
+        model = Batch
+        fields = ("package", "product_key", "device", "device_name", "status", "kind", "selection")
+
+    def with_device(self, rows: QuerySet[Batch], _name: str, value: str) -> QuerySet[Batch]:
+        """By the index (device, id) of tasks."""
+        return rows.filter(pk__in=Task.objects.filter(device__public_id=value).values("batch_id"))
+
+    def with_device_name(self, rows: QuerySet[Batch], _name: str, value: str) -> QuerySet[Batch]:
+        """As `with_device`, of the product that is filtered by, or of any."""
+        wanted = Device.objects.filter(name=value)
+        if product_key := self.form.cleaned_data["product_key"]:
+            wanted = wanted.filter(product__product_key=product_key)
+        return rows.filter(pk__in=Task.objects.filter(device__in=wanted).values("batch_id"))
+
+
+class TaskApiFilter(django_filters.FilterSet):
+    """The API's filters of device updates."""
+
+    batch = django_filters.CharFilter(field_name="batch__public_id", label="Id of a batch.")
+    package = django_filters.CharFilter(field_name="batch__package__public_id", label="Id of an update package.")
+    device = django_filters.CharFilter(field_name="device__public_id", label="Id of a device.")
+    product_key = django_filters.CharFilter(field_name="batch__product__product_key")
+    device_name = django_filters.CharFilter(
+        method="with_device_name", label="Name of a device; best with `product_key` or `batch`."
+    )
+    status = NamesFilter(TaskStatus)
+
+    class Meta:
+        model = Task
+        fields = ("batch", "package", "device", "product_key", "device_name", "status")
+
+    def with_device_name(self, rows: QuerySet[Task], _name: str, value: str) -> QuerySet[Task]:
+        """By the index (device, id) of tasks, of the product that is filtered by, or of any."""
+        wanted = Device.objects.filter(name=value)
+        if product_key := self.form.cleaned_data["product_key"]:
+            wanted = wanted.filter(product__product_key=product_key)
+        if batch := self.form.cleaned_data["batch"]:
+            wanted = wanted.filter(product__in=Batch.objects.filter(public_id=batch).values("product_id"))
+        return rows.filter(device__in=wanted)

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
+from batches_app import api as batches
 from devices_app import api as devices
 from ota_console.accounts.api import TokenView
 from packages_app import api as packages
@@ -19,6 +20,9 @@ router.register("products", devices.ProductViewSet, basename="product")
 router.register("devices", devices.DeviceViewSet, basename="device")
 router.register("groups", devices.GroupViewSet, basename="group")
 router.register("packages", packages.PackageViewSet, basename="package")
+router.register("device-lists", batches.DeviceListViewSet, basename="device-list")
+router.register("batches", batches.BatchViewSet, basename="batch")
+router.register("tasks", batches.TaskViewSet, basename="task")
 
 all_modules = devices.ModuleViewSet.as_view({"get": "list", "post": "create"})
 one_module = devices.ModuleViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})

@@ -1,7 +1,6 @@
-"""All settings. This file is long because it is one thing to look through; what differs between machines comes from the
-environment.
+"""All settings; what differs between machines comes from the environment.
 
-Each variable stands in docs/reference/settings.md; a test compares the two. ENVIRONMENT=production (the default of
+The file is long because it is one thing to look through. Each variable stands in docs/reference/settings.md; a test compares the two. ENVIRONMENT=production (the default of
 servers) refuses to start with a default secret, with DEBUG, or with an embedded part that only fits one process.
 """
 

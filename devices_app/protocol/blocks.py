@@ -1,10 +1,12 @@
 """Blocks of a file over MQTT: a binary answer with a JSON header and a CRC (vendor reference §4.7). Pure."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from devices_app.protocol.payloads import FileDownload
+
+OK: Final = 200
 
 
 def _table() -> tuple[int, ...]:
@@ -32,5 +34,29 @@ def crc16_arc(data: bytes) -> int:
 def block_reply(request: FileDownload, file_length: int, data: bytes) -> bytes:
     """Header length (2 bytes, big endian), header, data, CRC of the data (2 bytes, low byte first)."""
     block = {"fileToken": request.file_token, "fileLength": file_length, "bSize": len(data), "bOffset": request.offset}
-    header = orjson.dumps({"id": request.id, "code": 200, "message": "success", "data": block})
+    header = orjson.dumps({"id": request.id, "code": OK, "message": "success", "data": block})
     return len(header).to_bytes(2, "big") + header + data + crc16_arc(data).to_bytes(2, "little")
+
+
+class Block(NamedTuple):
+    """A block as a device reads it."""
+
+    offset: int
+    file_length: int
+    data: bytes
+
+
+def read_block_reply(payload: bytes) -> Block | None:
+    """The block in a reply, checked as the vendor's client checks it; None if anything is wrong."""
+    header_end = 2 + int.from_bytes(payload[:2], "big")
+    try:
+        header = orjson.loads(payload[2:header_end])
+        block = header["data"]
+        offset, size, length = block["bOffset"], block["bSize"], block["fileLength"]
+        is_good = header["code"] == OK and len(payload) == header_end + size + 2
+    except (ValueError, KeyError, TypeError):
+        return None
+    data = payload[header_end:-2]
+    if not is_good or crc16_arc(data) != int.from_bytes(payload[-2:], "little"):
+        return None
+    return Block(offset, length, data)

@@ -24,7 +24,8 @@ class Message:
     def packet(self, packet_id: int | None, *, is_duplicate: bool = False) -> bytes:
         """As bytes for the wire; without an id it is QoS 0."""
         qos = 0 if packet_id is None else 1
-        return PublishPacket.build(self.topic, self.payload, packet_id, is_duplicate, qos, retain=False).to_bytes()
+        packet = PublishPacket.build(self.topic, self.payload, packet_id, is_duplicate, qos, retain=False)
+        return bytes(packet.to_bytes())
 
 
 @dataclass(frozen=True, slots=True)

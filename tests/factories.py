@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 
-from batches_app.domain.states import BatchStatus, TaskStatus
-from batches_app.models import Batch, BatchCounts, PackageCounts, Task
+from batches_app.domain.states import BatchStatus, Reason, TaskStatus
+from batches_app.models import Batch, BatchCounts, FailureCount, PackageCounts, Task
 from batches_app.transitions import STATUS_COLUMNS
 from devices_app.models import DEFAULT_MODULE, Device, Module, ModuleVersion, Product
 from ota_console.accounts.models import User
@@ -166,6 +166,8 @@ def make_task(batch: Batch, device: Device, status: TaskStatus = TaskStatus.QUEU
         facts |= {"progress": 0, "progress_at": NOW, "first_progress_at": NOW}
     if status >= TaskStatus.SUCCEEDED:
         facts["ended_at"] = NOW
+    if status == TaskStatus.FAILED:
+        facts["reason"] = Reason.UPDATE_FAILED
     task = Task.objects.create(batch=batch, device=device, status=status, **(facts | values))
     _count(task)
     return task
@@ -179,3 +181,8 @@ def _count(task: Task) -> None:
         for name in names:
             setattr(counts, name, getattr(counts, name) + 1)
         counts.save(update_fields=names)
+    if task.status == TaskStatus.FAILED:
+        why: dict[str, Any] = {"batch": task.batch, "reason": task.reason, "source_version": task.source_version}
+        failures, _ = FailureCount.objects.get_or_create(**why)
+        failures.count += 1
+        failures.save(update_fields=["count"])

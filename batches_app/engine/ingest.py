@@ -207,9 +207,9 @@ class _Ingest:
         if task is None:
             return None
         current = self.versions.get((connection.id, task.module_id), "")
-        self.moves.apply(task, Pulled(current))
-        was_handed_out = task.facts.status in (NOTIFIED, IN_PROGRESS)
-        return task if was_handed_out else None
+        verdict = self.moves.apply(task, Pulled(current)).verdict
+        is_handed_out = verdict is Verdict.APPLIED and task.facts.status in (NOTIFIED, IN_PROGRESS)
+        return task if is_handed_out else None
 
     def _download(self, message: FileDownload, connection: presence.Connection) -> None:
         """A block of a file over MQTT (vendor reference §4.7); only for a device whose update was handed out."""

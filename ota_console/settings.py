@@ -1,7 +1,8 @@
 """All settings; what differs between machines comes from the environment.
 
-The file is long because it is one thing to look through. Each variable stands in docs/reference/settings.md; a test compares the two. ENVIRONMENT=production (the default of
-servers) refuses to start with a default secret, with DEBUG, or with an embedded part that only fits one process.
+The file is long because it is one thing to look through. Each variable stands in docs/reference/settings.md; a test
+compares the two. ENVIRONMENT=production (the default of servers) refuses to start with a default secret, with DEBUG, or
+with an embedded part that only fits one process.
 """
 
 from pathlib import Path
@@ -260,13 +261,15 @@ SPECTACULAR_SETTINGS = {
 
 # -------------------------------------------------------------------------------------------------------- live and jobs
 _has_redis = not REDIS_URL.startswith("memory:")
+def channel_layer(url: str) -> dict[str, Any]:
+    """Groups of live pages in a Redis-protocol server. A reader waits 5 s for a message: the socket must outwait it."""
+    hosts = [{"address": url, "socket_timeout": 20}]
+    config = {"hosts": hosts, "capacity": 200, "expiry": 30, "prefix": "ota"}
+    return {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": config}
+
+
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "capacity": 200, "expiry": 30, "prefix": "ota"},
-    }
-    if _has_redis
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"},
+    "default": channel_layer(REDIS_URL) if _has_redis else {"BACKEND": "channels.layers.InMemoryChannelLayer"},
 }
 
 CELERY_BROKER_URL = REDIS_URL if _has_redis else "memory://"

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,6 +17,7 @@ from typing import Final
 
 from ota_console.core import clock
 from ota_console.core.processes import die_with_parent
+from ota_console.demo.log import Log
 from ota_console.demo.processes import NotReadyError, is_free, wait_until
 from ota_console.demo.stack import Stack
 from ota_console.demo.stack_config import ENVIRONMENT_FILE, Ports, StackConfig, load_secrets, machine_environment
@@ -32,17 +32,6 @@ class Refused(Exception):
     """The demo cannot start; the message says what to do."""
 
 
-class Log:
-    """One line per event: time, part, what happened. Lines of several parts never mix."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __call__(self, part: str, line: str) -> None:
-        with self._lock:
-            print(f"{clock.now().astimezone():%H:%M:%S}  {part:<9}  {line}", flush=True)  # noqa: T201 it is the log
-
-
 def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if os.environ.get("DEMO_DIES_WITH_PARENT"):
@@ -50,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["manage"]:
         return manage(_data_of_environment(), given[1:])
     try:
-        return run(_parse(given), Log())
+        return run(_parse(given), Log(sys.stdout))
     except Refused as refusal:
         print(refusal, file=sys.stderr)  # noqa: T201 the one sentence for the person who started it
         return 1

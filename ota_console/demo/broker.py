@@ -78,11 +78,12 @@ async def run(settings: BrokerSettings) -> None:
 
 def main() -> int:
     """The exit code: 0 after a signal, 1 if it could not start."""
-    logging.config.dictConfig(configuration("INFO", "text"))
+    env = Environment()
+    logging.config.dictConfig(configuration(env.text("LOG_LEVEL", "INFO"), env.text("LOG_FORMAT", "text")))
     for noisy in ("amqtt", "transitions", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     try:
-        asyncio.run(run(read_settings(Environment())))
+        asyncio.run(run(read_settings(env)))
     except (BrokerError, ConfigurationError, OSError) as error:
         sys.stderr.write(f"The MQTT broker could not start: {error}\n")
         return 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+from amqtt.adapters import StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig
 from amqtt.errors import AMQTTError, MQTTError, NoDataError
@@ -29,6 +29,7 @@ from devices_app.protocol.topics import Action
 from ota_console.core import clock
 from ota_console.demo.broker_access import GRANT, UNAVAILABLE, Grant
 from ota_console.demo.broker_connection import Connection
+from ota_console.demo.broker_hello import UNSUPPORTED_VERSION, NothingSaid, UnsupportedVersion, look
 from ota_console.demo.broker_outbox import DEVICE, SERVER, Message, Outbox
 from ota_console.demo.broker_router import Router, is_filter
 
@@ -92,7 +93,11 @@ class EmbeddedBroker(Broker):
                 await self._register(grant.answer, connection)
             else:
                 await self._serve(grant, session, connection)
-        except (AMQTTError, MQTTError, NoDataError, TimeoutError, OSError, ValueError) as error:
+        except NothingSaid:
+            log.debug("port_probed")
+        except UnsupportedVersion:
+            writer.write(UNSUPPORTED_VERSION)
+        except (AMQTTError, MQTTError, NoDataError, TimeoutError, EOFError, OSError, ValueError) as error:
             log.info("connection_failed", error=str(error))
         finally:
             writer.close()
@@ -111,7 +116,7 @@ class EmbeddedBroker(Broker):
     ) -> Session:
         """The CONNECT, with what the console says of the client in its attributes."""
         async with asyncio.timeout(CONNECT_SECONDS):
-            streams = StreamReaderAdapter(reader), StreamWriterAdapter(writer)
+            streams = await look(reader), StreamWriterAdapter(writer)
             _, session = await BrokerProtocolHandler.init_from_connect(*streams, self.plugins_manager)
             if not await self._authenticate(session, self.listeners_config[listener_name]):
                 session.attributes.pop(GRANT, None)

@@ -111,7 +111,7 @@ class StackConfig:
             "MQTT_URL": self.mqtt_url or f"mqtt://{SERVER_USER}:{quote(secrets.broker_secret)}@{HOST}:{ports.mqtt}",
             "MQTT_PORT": str(ports.mqtt),
             "MQTT_TLS_PORT": str(ports.mqtt_tls),
-            "BROKER_HOOK_URL": f"{self.public_url}/broker",
+            "BROKER_HOOK_URL": self.public_url,
             "DATA_DIR": str(self.data),
             "STATIC_ROOT": str(self.data / "static"),
             "CELERY_SKIP_CHECKS": "1",  # `make check` runs them; each costs a second of every worker's start

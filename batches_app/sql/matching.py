@@ -22,9 +22,8 @@ def delete_requests(done: Sequence[tuple[int, datetime]]) -> int:
     columns = (("id", "bigint"), ("at", "timestamptz"))
     return execute(
         Fragment(
-            "DELETE FROM batches_app_matchrequest WHERE EXISTS "
-            f"(SELECT 1 FROM {record_source(columns)} WHERE x.id = batches_app_matchrequest.id "
-            "AND x.at = batches_app_matchrequest.requested_at)",
+            "DELETE FROM batches_app_matchrequest WHERE (id, requested_at) IN "
+            f"(SELECT x.id, x.at FROM {record_source(columns)})",
             (body,),
         )
     )

@@ -23,7 +23,7 @@ class UserEnsured:
 def choose_theme(*, user_id: int, theme: str) -> ThemeChosen:
     """Keep the look of the console for this person. Raises Invalid for an unknown theme."""
     if theme not in User.Theme.values:
-        raise Invalid("THEME_UNKNOWN", _("Choose one of the three themes."), "theme")
+        raise Invalid("theme_unknown", _("Choose one of the three themes."), "theme")
     User.objects.filter(pk=user_id).update(theme=theme)
     return ThemeChosen(theme=theme)
 

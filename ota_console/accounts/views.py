@@ -24,7 +24,7 @@ class SignIn(LoginView):
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Keep the theme with the account and in the cookie that the page reads before its first paint."""
     if request.user.pk is None:
-        raise Forbidden("FORBIDDEN", "Sign in first.")
+        raise Forbidden("forbidden", "Sign in first.")
     chosen = choose_theme(user_id=request.user.pk, theme=request.POST.get("theme", ""))
     response = HttpResponse(status=204)
     response.set_cookie("theme", chosen.theme, max_age=THEME_COOKIE_SECONDS, samesite="Lax")

@@ -77,19 +77,19 @@ class DomainErrorMiddleware:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 400, "BAD_REQUEST", "The request cannot be understood.")
+    return _answer(request, 400, "bad_request", "The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 403, "FORBIDDEN", "You may not do this.")
+    return _answer(request, 403, "forbidden", "You may not do this.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 404, "NOT_FOUND", "There is nothing at this address.")
+    return _answer(request, 404, "not_found", "There is nothing at this address.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _answer(request, 500, "SERVER_ERROR", "Something went wrong on the server. It has been logged.")
+    return _answer(request, 500, "server_error", "Something went wrong on the server. It has been logged.")
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
@@ -120,8 +120,8 @@ def _problem_of_api_exception(error: exceptions.APIException) -> dict[str, Any]:
         errors = _by_field(error.detail)
         field = next(iter(errors), "")
         detail = errors[field][0] if errors else str(error.default_detail)
-        return problem(status=error.status_code, code="INVALID", detail=detail, field=field, errors=errors)
-    code = str(error.get_codes()).upper()
+        return problem(status=error.status_code, code="invalid", detail=detail, field=field, errors=errors)
+    code = str(error.get_codes())
     return problem(status=error.status_code, code=code, detail=str(error.detail))
 
 

@@ -22,7 +22,7 @@ def test_a_domain_error_names_the_field_at_fault() -> None:
 def test_an_invalid_form_lists_every_field() -> None:
     """A program shows all of them at once."""
     errors = {"rate": ["Too high."], "tags": ["Too many."]}
-    assert problem_of(Invalid("INVALID", "Two fields are wrong.", errors=errors))["errors"] == errors
+    assert problem_of(Invalid("invalid", "Two fields are wrong.", errors=errors))["errors"] == errors
 
 
 def problem_of_api(error: Exception) -> dict[str, object]:
@@ -46,8 +46,8 @@ def test_an_error_of_the_whole_form_has_no_field() -> None:
 
 
 def test_a_missing_sign_in_tells_how_to() -> None:
-    """The status follows DRF; the code is in capitals like all others."""
-    assert problem_of_api(NotAuthenticated())["code"] == "NOT_AUTHENTICATED"
+    """The status and the code follow DRF."""
+    assert problem_of_api(NotAuthenticated())["code"] == "not_authenticated"
 
 
 def test_a_missing_object_is_a_problem_too() -> None:

@@ -42,6 +42,8 @@ MQTT_URL = env.url("MQTT_URL", "mqtt://127.0.0.1:1883", schemes=("mqtt", "mqtts"
 """The broker as the gateway and the workers reach it, with user and password if it asks for them."""
 MQTT_CA_FILE = env.text("MQTT_CA_FILE", "")
 """The certificate that signed the broker's, for mqtts://; empty: those that the system trusts."""
+PRESENCE_SILENCE_MINUTES = env.integer("PRESENCE_SILENCE_MINUTES", 0)
+"""For brokers that tell no presence: a device that said nothing for so long counts as offline; 0: the broker tells."""
 GATEWAY_CLIENT_ID = env.text("GATEWAY_CLIENT_ID", "ota-gateway")
 """Names the gateway's session in the broker: one name for the active gateway and its standbys, another per fleet."""
 
@@ -134,7 +136,7 @@ INSTALLED_APPS = [
     "packages_app",
     "batches_app",
     "unfold",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py discovers the admin: no other process needs it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -261,6 +263,8 @@ SPECTACULAR_SETTINGS = {
 
 # -------------------------------------------------------------------------------------------------------- live and jobs
 _has_redis = not REDIS_URL.startswith("memory:")
+
+
 def channel_layer(url: str) -> dict[str, Any]:
     """Groups of live pages in a Redis-protocol server. A reader waits 5 s for a message: the socket must outwait it."""
     hosts = [{"address": url, "socket_timeout": 20}]

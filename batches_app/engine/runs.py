@@ -4,14 +4,17 @@ No rules here. A run ends after some seconds and says whether work is left; beat
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+
+from django.conf import settings
 
 from batches_app.engine.cancel import cancel_once
 from batches_app.engine.launch import launch_once
 from batches_app.engine.matching import match_once
 from batches_app.engine.reconcile import look_for_matches, open_batches, reconcile_batch
+from batches_app.engine.silence import end_silent_connections
 from batches_app.engine.steps import Turn, again, run_alone
 from batches_app.engine.sweep import purge_lists, sweep_once
 from batches_app.models import Batch
@@ -36,7 +39,15 @@ def cancel(batch_id: int, *, clock: Clock = database_now, seconds: float = RUN_S
 
 def sweep(*, clock: Clock = database_now, seconds: float = RUN_SECONDS) -> bool:
     """What time moves."""
-    return run_alone("sweep", lambda: sweep_once(now=clock()), clock=clock, seconds=seconds)
+    return run_alone("sweep", lambda: _sweep_step(clock()), clock=clock, seconds=seconds)
+
+
+def _sweep_step(now: datetime) -> bool:
+    has_more = sweep_once(now=now)
+    if settings.PRESENCE_SILENCE_MINUTES:
+        silence = timedelta(minutes=settings.PRESENCE_SILENCE_MINUTES)
+        has_more |= end_silent_connections(silence=silence, now=now)
+    return has_more
 
 
 def match(*, clock: Clock = database_now, seconds: float = RUN_SECONDS) -> bool:

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from batches_app.domain.states import (
     IN_PROGRESS,
@@ -50,6 +51,13 @@ Reply = tuple[str, bytes]
 DeviceModule = tuple[int, int]
 
 
+class Change(NamedTuple):
+    """A report that differs from the one before it."""
+
+    version: str
+    previous: str
+
+
 @dataclass(slots=True)
 class IngestResult:
     """What is left to do after the commit: publish replies (topic, payload). Counts are for the log."""
@@ -77,7 +85,7 @@ class _Ingest:
         self.arrivals = Arrivals(messages, now)
         self.tasks: defaultdict[int, list[LockedTask]] = defaultdict(list)
         self.versions: dict[DeviceModule, str] = {}
-        self.stored: dict[DeviceModule, str] = {}
+        self.changes: defaultdict[DeviceModule, list[Change]] = defaultdict(list)
         self.known = [message for message in messages if self._is_from_known_device(message)]
 
     def run(self) -> IngestResult:
@@ -125,8 +133,7 @@ class _Ingest:
         if not ids:
             return
         rows = ModuleVersion.objects.filter(device__in=ids).values_list("device_id", "module_id", "version")
-        self.stored = {(device, module): version for device, module, version in rows}
-        self.versions = dict(self.stored)
+        self.versions = {(device, module): version for device, module, version in rows}
 
     # --- one message -------------------------------------------------------------------------------------------------
 
@@ -180,10 +187,13 @@ class _Ingest:
             return
         key = (connection.id, module_id)
         previous = self.versions.get(key, "")
-        self.versions[key] = version
-        event = VersionReported(version, is_change=version != previous, is_rollback=is_older(version, previous))
+        if version != previous:
+            self.versions[key] = version
+            self.changes[key].append(Change(version, previous))
         for task in self.tasks[connection.id]:
-            if task.module_id == module_id and self.moves.apply(task, event).verdict is Verdict.RECORDED:
+            if task.module_id != module_id:
+                continue
+            if self.moves.apply(task, _reported(task, version, previous)).verdict is Verdict.RECORDED:
                 self.log.note(connection.id, "version_recorded", version)
 
     def _pull(self, message: PullRequest, connection: presence.Connection) -> None:
@@ -228,48 +238,42 @@ class _Ingest:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        changed = {key: version for key, version in self.versions.items() if self.stored.get(key, "") != version}
-        if changed:
-            self._late_versions(changed)
-            self._store_versions(changed)
+        if self.changes:
+            self._late_versions()
+            self._store_versions()
         self.moves.flush()
         self._request_matches([(c.id, None, c.product_id) for c in self.arrivals.activated])
         self.log.write()
 
-    def _late_versions(self, changed: dict[DeviceModule, str]) -> None:
+    def _late_versions(self) -> None:
         """Ended tasks: late success and roll-back (rules.md §2, §7). Only a changed version can be either."""
         ended = Task.objects.filter(
-            device__in={device for device, _ in changed},
+            device__in={device for device, _ in self.changes},
             status__gte=SUCCEEDED,
             late_success_at__isnull=True,
             rolled_back_at__isnull=True,
         )
         for task in self.moves.lock(ended):
-            if task.device_id is None:
-                continue
-            version = changed.get((task.device_id, task.module_id))
-            previous = self.stored.get((task.device_id, task.module_id), "")
-            if version is None:
-                continue
-            is_rollback = previous == task.batch.policy.target_version and is_older(version, previous)
-            self.moves.apply(task, VersionReported(version, is_change=True, is_rollback=is_rollback))
+            if task.device_id is not None:
+                for change in self.changes.get((task.device_id, task.module_id), ()):
+                    self.moves.apply(task, _reported(task, *change))
 
-    def _store_versions(self, changed: dict[DeviceModule, str]) -> None:
-        rows = [(d, m, version, self.stored.get((d, m), "")) for (d, m), version in sorted(changed.items())]
-        sql.upsert_versions(rows, self.now)
+    def _store_versions(self) -> None:
+        last = [(device, module, *changes[-1]) for (device, module), changes in sorted(self.changes.items())]
+        sql.upsert_versions(last, self.now)
         by_id = self.arrivals.by_id
         told = [
-            events.version_changed(device=by_id[d].public_id, module=m, version=version, previous=previous)
-            for d, m, version, previous in rows
+            events.version_changed(
+                device=by_id[device].public_id, module=module, version=change.version, previous=change.previous
+            )
+            for (device, module), changes in sorted(self.changes.items())
+            for change in changes
         ]
         outbox.append(events=told, now=self.now)
-        self._request_matches([(d, m, by_id[d].product_id) for d, m, _, _ in rows])
+        self._request_matches([(device, module, by_id[device].product_id) for device, module in sorted(self.changes)])
 
     def _request_matches(self, wanted: list[tuple[int, int | None, int]]) -> None:
-        """Queue devices for the running dynamic batches of their products; None.
-
-        Every module that such a batch updates.
-        """
+        """Queue devices for their products' running dynamic batches; module None: all that such batches update."""
         if not wanted:
             return
         lanes = set(
@@ -286,3 +290,9 @@ class _Ingest:
             if lane_product == product and module in (None, lane_module)
         ]
         task_sql.request_matches(pairs, is_new_version=True, now=self.now)
+
+
+def _reported(task: LockedTask, version: str, previous: str) -> VersionReported:
+    """A version report as one task sees it."""
+    is_rollback = previous == task.batch.policy.target_version and is_older(version, previous)
+    return VersionReported(version, is_change=version != previous, is_rollback=is_rollback)

@@ -19,9 +19,10 @@ MOST_BATCHES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class LivePackage:
-    """The counters of a package."""
+    """The status (by name) and the counters of a package."""
 
     public_id: str
+    state: str
     revision: int
     counts: Counts
 
@@ -35,7 +36,11 @@ def live_batches(public_ids: Collection[str], now: datetime) -> list[BatchFacts]
 def live_packages(public_ids: Collection[str]) -> list[LivePackage]:
     """The counters of the named packages that have had a batch."""
     found = PackageCounts.objects.filter(package__public_id__in=public_ids).select_related("package")
-    return [LivePackage(row.package.public_id, row.revision, as_counts(row)) for row in found]
+    return [LivePackage(row.package.public_id, _state(row), row.revision, as_counts(row)) for row in found]
+
+
+def _state(row: PackageCounts) -> str:
+    return row.package.Status(row.package.status).name
 
 
 def live_rows(*, batch: str, tasks: Sequence[str], now: datetime) -> tuple[TaskRow, ...]:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from batches_app.filters import BatchFilter, shown_names, task_filter
@@ -58,6 +58,9 @@ def batch_devices(request: HttpRequest, public_id: str) -> HttpResponse:
     """Device list: the devices in this batch, grouped by their update status (seed)."""
     facts = selectors.batch_facts(public_id, now())
     wanted = task_filter(request.GET)
+    if request.GET.get("part") == "failures":
+        context = {"facts": facts, "counts": facts.counts, "wanted": wanted}
+        return render(request, "batches_app/_failures.html", context)
     context = _context(request, facts) | {
         "tab": "devices",
         "wanted": wanted,

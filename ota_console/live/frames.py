@@ -65,6 +65,7 @@ def package_frame(package: LivePackage, *, at: datetime, batches: Iterable[Frame
     return {
         "type": "package",
         "package": package.public_id,
+        "state": package.state,
         "revision": package.revision,
         "at": at.isoformat(),
         "counts": dict(package.counts),

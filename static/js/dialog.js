@@ -7,7 +7,7 @@ const slot = () => document.getElementById("dialog");
 function show() {
   const dialog = slot()?.querySelector("dialog");
   if (!dialog || dialog.matches(":modal")) return;
-  dialog.close();
+  dialog.removeAttribute("open");
   dialog.addEventListener("close", () => left(dialog), { once: true });
   dialog.showModal();
 }

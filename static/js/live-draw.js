@@ -1,14 +1,10 @@
 /* Frames become numbers, bars and cells, in place. Rows never come, leave or move: a row that no longer fits the filter stays,
    dimmed, and what changed beyond the loaded rows is offered as a link. */
 
-import { setMoment } from "./ago.js";
 import { refreshBulk } from "./bulk.js";
+import { drawState, drawTask, looks, text } from "./live-rows.js";
+import { refresh } from "./refresh.js";
 import { announce, grouped, percentOf, say } from "./words.js";
-
-const looks = JSON.parse(document.getElementById("state-looks")?.textContent ?? "{}");
-const text = (root, selector, value) => {
-  for (const place of root.querySelectorAll(selector)) if (place.textContent !== value) place.textContent = value;
-};
 
 /** The public ids of the tasks whose rows stand on the page. */
 export const shownTasks = () => [...document.querySelectorAll("tr[data-task]")].slice(0, 1000).map((row) => row.dataset.task);
@@ -22,8 +18,17 @@ export function draw(frame) {
 function drawPackage(frame) {
   for (const scope of document.querySelectorAll(`[data-package="${CSS.escape(frame.package)}"]`)) {
     if (frame.counts) drawCounts(scope, frame.counts);
+    drawPackageState(scope, frame.state);
   }
   for (const batch of frame.batches ?? []) drawBatch(batch);
+}
+
+/* What may be done with a package follows from its status: the whole part is read again. */
+function drawPackageState(scope, name) {
+  const place = scope.matches("[data-package-state]") ? scope : scope.querySelector("[data-package-state]");
+  if (!name || !place || place.dataset.packageState === name) return;
+  place.dataset.packageState = name;
+  refresh(place, location.href, `#${CSS.escape(place.id)}`);
 }
 
 function drawBatch(frame) {
@@ -60,7 +65,15 @@ function drawCounts(scope, given) {
   if (scope.hasAttribute("data-announce")) {
     announce(say("announce", { updated: grouped(counts.SUCCEEDED), failed: grouped(counts.FAILED) }));
     offerRefresh(counts);
+    drawFailures(counts.FAILED);
   }
+}
+
+function drawFailures(failed) {
+  const panel = document.querySelector("[data-failures]");
+  if (!panel || Number(panel.dataset.seen) === failed) return;
+  panel.dataset.seen = failed;
+  refresh(panel, panel.dataset.failures);
 }
 
 function drawBar(bar, counts) {
@@ -72,14 +85,6 @@ function drawBar(bar, counts) {
     if (count) said.push(`${looks.task[segment.dataset.seg].label} ${grouped(count)}`);
   }
   bar.setAttribute("aria-label", said.join(", ") || say("no_devices"));
-}
-
-function drawState(place, look, name, label, detail) {
-  place.dataset.state = name;
-  place.className = place.className.replace(/k-\w+/, `k-${look.kind}`);
-  place.querySelector("use").setAttribute("href", `#i-${look.icon}`);
-  text(place, "[data-label]", label);
-  text(place, "[data-detail]", detail);
 }
 
 function drawStatus(scope, frame) {
@@ -104,42 +109,6 @@ function drawWork(scope, frame) {
     part.hidden = !cancel?.requested;
     text(part, "[data-work]", say("canceling", { done: grouped(cancel?.done ?? 0) }));
   }
-}
-
-function drawTask(task) {
-  const row = document.querySelector(`tr[data-task="${CSS.escape(task.id)}"]`);
-  if (!row) return;
-  const look = looks.task[task.status];
-  const [, label, detail] = task.label.match(/^([^(（]*?)\s*((?:[(（].*)?)$/u);
-  const state = row.querySelector("[data-cell=state] [data-state]");
-  if (state) drawState(state, look, task.status, label, detail);
-  text(row, "[data-cell=note]", task.detail ?? "");
-  text(row, "[data-cell=attempt]", task.attempt ?? "");
-  const step = row.querySelector("[data-cell=progress]");
-  if (step) drawProgress(step, look, task.progress);
-  const moment = row.querySelector("[data-cell=when] time");
-  if (moment && task.at) setMoment(moment, task.at);
-  drawPossible(row, task.status);
-}
-
-function drawProgress(cell, look, progress) {
-  const bar = cell.querySelector("progress");
-  bar.hidden = progress === null || progress === undefined;
-  bar.className = `step k-${look.kind}`;
-  bar.value = progress ?? 0;
-  text(cell, "[data-percent]", bar.hidden ? "" : `${progress} %`);
-}
-
-function drawPossible(row, status) {
-  const ended = ["SUCCEEDED", "FAILED", "CANCELED"].includes(status);
-  row.toggleAttribute("data-open", !ended);
-  row.toggleAttribute("data-ended", status === "FAILED" || status === "CANCELED");
-  row.toggleAttribute("data-waits", status === "CONFIRM");
-  const box = row.querySelector("input[type=checkbox]");
-  if (box) box.disabled = ended;
-  if (box && ended) box.checked = false;
-  const filter = row.closest("[data-filter]")?.dataset.filter;
-  row.classList.toggle("gone", Boolean(filter) && !filter.split(",").includes(status));
 }
 
 /* How many devices of the shown states there were when the list was made, and how many there are now. */

@@ -19,7 +19,9 @@ def _class_of(field: BoundField) -> str:
 
 
 @register.inclusion_tag("components/_field.html")
-def field(bound: BoundField, hint: str = "", note: str = "", *, mono: bool = False, **attrs: Any) -> dict[str, Any]:
+def field(
+    bound: BoundField, hint: str = "", note: str = "", *, label: str = "", mono: bool = False, **attrs: Any
+) -> dict[str, Any]:
     """A labelled control. `note` follows the label in grey ("optional"); underscores in `attrs` become hyphens."""
     names = [_class_of(bound), "mono" if mono else ""]
     found = {name.replace("_", "-"): value for name, value in attrs.items()}
@@ -31,6 +33,7 @@ def field(bound: BoundField, hint: str = "", note: str = "", *, mono: bool = Fal
         found["aria-invalid"] = "true"
     return {
         "bound": bound,
+        "label": label or bound.label,
         "control": bound.as_widget(attrs=found),
         "hint": hint,
         "note": note,

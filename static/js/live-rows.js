@@ -1,0 +1,55 @@
+/* A device update's row and the states in it, redrawn in place from a live frame. A row that no longer fits the filter stays, dimmed. */
+
+import { setMoment } from "./ago.js";
+
+export const looks = JSON.parse(document.getElementById("state-looks")?.textContent ?? "{}");
+/** Write a text where it differs. */
+export const text = (root, selector, value) => {
+  for (const place of root.querySelectorAll(selector)) if (place.textContent !== value) place.textContent = value;
+};
+
+/** Icon, colour and words of a state. */
+export function drawState(place, look, name, label, detail) {
+  place.dataset.state = name;
+  place.className = place.className.replace(/k-\w+/, `k-${look.kind}`);
+  place.querySelector("use").setAttribute("href", `#i-${look.icon}`);
+  text(place, "[data-label]", label);
+  text(place, "[data-detail]", detail);
+}
+
+/** One row, if it stands on the page. */
+export function drawTask(task) {
+  const row = document.querySelector(`tr[data-task="${CSS.escape(task.id)}"]`);
+  if (!row) return;
+  const look = looks.task[task.status];
+  const [, label, detail] = task.label.match(/^([^(（]*?)\s*((?:[(（].*)?)$/u);
+  const state = row.querySelector("[data-cell=state] [data-state]");
+  if (state) drawState(state, look, task.status, label, detail);
+  text(row, "[data-cell=note]", task.detail ?? "");
+  text(row, "[data-cell=attempt]", task.attempt ?? "");
+  const step = row.querySelector("[data-cell=progress]");
+  if (step) drawProgress(step, look, task.progress);
+  const moment = row.querySelector("[data-cell=when] time");
+  if (moment && task.at) setMoment(moment, task.at);
+  drawPossible(row, task.status);
+}
+
+function drawProgress(cell, look, progress) {
+  const bar = cell.querySelector("progress");
+  bar.hidden = progress === null || progress === undefined;
+  bar.className = `step k-${look.kind}`;
+  bar.value = progress ?? 0;
+  text(cell, "[data-percent]", bar.hidden ? "" : `${progress} %`);
+}
+
+function drawPossible(row, status) {
+  const ended = ["SUCCEEDED", "FAILED", "CANCELED"].includes(status);
+  row.toggleAttribute("data-open", !ended);
+  row.toggleAttribute("data-ended", status === "FAILED" || status === "CANCELED");
+  row.toggleAttribute("data-waits", status === "CONFIRM");
+  const box = row.querySelector("input[type=checkbox]");
+  if (box) box.disabled = ended;
+  if (box && ended) box.checked = false;
+  const filter = row.closest("[data-filter]")?.dataset.filter;
+  row.classList.toggle("gone", Boolean(filter) && !filter.split(",").includes(status));
+}

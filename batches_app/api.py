@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
@@ -205,7 +204,7 @@ class TaskViewSet(ListModelMixin, ApiViewSet[Any]):
         """Of a batch, of a device, in some states. Pages stay stable while tasks move."""
         return super().list(request, *args, **kwargs)
 
-    def paginate_queryset(self, queryset: QuerySet[Any]) -> Any:
+    def paginate_queryset(self, queryset: Any) -> Any:
         """A page of a whole batch is read status by status: see `StatusScans`."""
         given = self.request.query_params
         is_whole_batch = "batch" in given and not given.keys() & {"status", "device", "device_name"}

@@ -36,7 +36,7 @@ class TagField(serializers.ModelSerializer[BatchTag]):
 
     class Meta:
         model = BatchTag
-        fields = ("key", "value")
+        fields: tuple[str, ...] = ("key", "value")
 
 
 class CountsOut(serializers.Serializer[Any]):
@@ -251,7 +251,7 @@ class ScopeOut(serializers.Serializer[Any]):
 class ReviewOut(serializers.Serializer[Any]):
     """The dry run of a launch."""
 
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]  # a field of the answer, not the base's property
         child=serializers.ListField(child=serializers.CharField()),
         help_text="Sentences by field; empty: it may launch.",
     )
@@ -357,8 +357,8 @@ class HistoryOut(serializers.ModelSerializer[TaskEvent]):
 
     class Meta:
         model = TaskEvent
-        fields = ("at", "kind", "status", "detail")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("at", "kind", "status", "detail")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class TaskOut(serializers.ModelSerializer[Task]):
@@ -372,7 +372,9 @@ class TaskOut(serializers.ModelSerializer[Task]):
     module = serializers.CharField(source="module.name", read_only=True)
     target_version = serializers.CharField(source="batch.target_version", read_only=True)
     status = NameField(TaskStatus, read_only=True)
-    label = serializers.SerializerMethodField(help_text="The status in the words of the console, with its form.")
+    label = serializers.SerializerMethodField(  # type: ignore[assignment]  # as `errors` above
+        help_text="The status in the words of the console, with its form."
+    )
     note = serializers.SerializerMethodField(help_text="Why it stands there, in a few words.")
     reason = NameField(Reason, read_only=True, help_text="Why it ended, or the last failure while a retry waits.")
     blocker = serializers.CharField(
@@ -392,14 +394,14 @@ class TaskOut(serializers.ModelSerializer[Task]):
 
     class Meta:
         model = Task
-        fields = (
+        fields: tuple[str, ...] = (
             *("id", "batch", "package", "product_key", "device", "device_name", "module", "match_no"),
             *("source_version", "target_version", "status", "label", "note", "reason", "reason_text", "blocker"),
             *("progress", "progress_text", "push_no", "attempt", "is_retry_pending", "is_offline", "timeout_minutes"),
             *("not_before", "notified_at", "confirmed_at", "progress_at", "first_progress_at", "deadline_at"),
             *("ended_at", "late_success_at", "rolled_back_at", "created_at", "updated_at"),
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     def get_label(self, task: Task) -> str:
         return " ".join(task_label(task, clock.now())).strip()
@@ -414,8 +416,8 @@ class TaskDetailOut(TaskOut):
     history = HistoryOut(many=True, read_only=True)
 
     class Meta(TaskOut.Meta):
-        fields = (*TaskOut.Meta.fields, "history")
-        read_only_fields = fields
+        fields: tuple[str, ...] = (*TaskOut.Meta.fields, "history")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class DeviceListIn(StrictSerializer):

@@ -30,13 +30,13 @@ class ProductViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet[Any]):
     queryset = selectors.products()
     filterset_class = filters.ProductFilter
     serializer_class = serializers.ProductDetailOut
+    list_serializer_class = serializers.ProductOut
     lookup_field = "product_key"
     lookup_value_regex = PRODUCT_KEY
 
     @extend_schema(summary="List products, newest first", responses=serializers.ProductOut(many=True))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Without secrets."""
-        self.serializer_class = serializers.ProductOut
         return super().list(request, *args, **kwargs)
 
     @extend_schema(summary="Get a product")
@@ -121,6 +121,7 @@ class DeviceViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet[Any]):
     queryset = selectors.devices()
     filterset_class = filters.DeviceFilter
     serializer_class = serializers.DeviceDetailOut
+    list_serializer_class = serializers.DeviceOut
     lookup_field = "public_id"
     lookup_url_kwarg = "id"
     lookup_value_regex = PUBLIC_ID
@@ -129,7 +130,6 @@ class DeviceViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet[Any]):
     @extend_schema(summary="List devices, newest first", responses=serializers.DeviceOut(many=True))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Without secrets. `product_key` and `device_name` together name one device."""
-        self.serializer_class = serializers.DeviceOut
         return super().list(request, *args, **kwargs)
 
     @extend_schema(summary="Get a device")
@@ -258,8 +258,9 @@ class GroupViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet[Any]):
     )
     def create(self, request: Request) -> Response:
         """Static: devices are listed. Dynamic: a filter, looked at whenever a device reports."""
-        draft = self.read(serializers.GroupIn)
-        created = group_commands.create_group(draft=draft, actor=self.actor(), now=self.now())
+        draft = serializers.GroupIn(data=request.data)
+        draft.is_valid(raise_exception=True)
+        created = group_commands.create_group(draft=draft.validated_data, actor=self.actor(), now=self.now())
         return self.one(created, status.HTTP_201_CREATED)
 
     @extend_schema(summary="Edit a group", request=serializers.GroupEdit)

@@ -11,7 +11,7 @@ from django.db.models.functions import Substr
 from django.db.models.lookups import Exact
 from django.utils.translation import gettext as _
 
-from devices_app.models import DEFAULT_MODULE, Device, DeviceGroup, Module, ModuleVersion, Product
+from devices_app.models import DEFAULT_MODULE, Device, DeviceGroup, GroupMember, Module, ModuleVersion, Product
 from ota_console.core.errors import NotFound
 
 
@@ -50,7 +50,7 @@ def group_devices(public_id: str) -> QuerySet[Device]:
     if group is None:
         raise NotFound("group_unknown", _("There is no such group."))
     if group.kind == DeviceGroup.Kind.STATIC:
-        return devices().filter(pk__in=group.devices.through.objects.filter(group=group).values("device_id"))
+        return devices().filter(pk__in=GroupMember.objects.filter(group=group).values("device_id"))
     return devices().filter(_fits(group.filter), product_id=group.product_id)
 
 

@@ -26,16 +26,16 @@ class ProductOut(serializers.ModelSerializer[Product]):
 
     class Meta:
         model = Product
-        fields = ("product_key", "name", "is_dynamic_registration_enabled", "created_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("product_key", "name", "is_dynamic_registration_enabled", "created_at")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class ProductDetailOut(ProductOut):
     """A product with its secret."""
 
     class Meta(ProductOut.Meta):
-        fields = (*ProductOut.Meta.fields, "product_secret")
-        read_only_fields = fields
+        fields: tuple[str, ...] = (*ProductOut.Meta.fields, "product_secret")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class ProductIn(StrictSerializer):
@@ -69,8 +69,8 @@ class ModuleOut(serializers.ModelSerializer[Module]):
 
     class Meta:
         model = Module
-        fields = ("product_key", "name", "alias", "description", "created_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("product_key", "name", "alias", "description", "created_at")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class ModuleIn(StrictSerializer):
@@ -97,8 +97,8 @@ class VersionOut(serializers.ModelSerializer[ModuleVersion]):
 
     class Meta:
         model = ModuleVersion
-        fields = ("module", "version", "previous_version", "reported_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("module", "version", "previous_version", "reported_at")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class DeviceOut(serializers.ModelSerializer[Device]):
@@ -115,7 +115,7 @@ class DeviceOut(serializers.ModelSerializer[Device]):
 
     class Meta:
         model = Device
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "product_key",
             "device_name",
@@ -128,7 +128,7 @@ class DeviceOut(serializers.ModelSerializer[Device]):
             "versions",
             "created_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class DeviceDetailOut(DeviceOut):
@@ -137,8 +137,8 @@ class DeviceDetailOut(DeviceOut):
     device_secret = serializers.CharField(source="secret", read_only=True)
 
     class Meta(DeviceOut.Meta):
-        fields = (*DeviceOut.Meta.fields, "device_secret")
-        read_only_fields = fields
+        fields: tuple[str, ...] = (*DeviceOut.Meta.fields, "device_secret")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class DeviceRowIn(StrictSerializer):
@@ -178,7 +178,7 @@ class DeviceResultOut(serializers.Serializer[DeviceResult]):
     status = serializers.ChoiceField(choices=("created", "exists", "invalid"), source="outcome.value")
     id = serializers.CharField(source="public_id", help_text="Empty where nothing was created.")
     device_secret = serializers.CharField(source="secret", help_text="Empty where nothing was created.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]  # a field of the answer, not the base's property
         child=serializers.ListField(child=serializers.CharField()),
         help_text="What is wrong, by field; empty where the device was created.",
     )
@@ -245,8 +245,8 @@ class GroupOut(serializers.ModelSerializer[DeviceGroup]):
 
     class Meta:
         model = DeviceGroup
-        fields = ("id", "product_key", "name", "kind", "filter", "description", "created_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("id", "product_key", "name", "kind", "filter", "description", "created_at")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class GroupIn(StrictSerializer):
@@ -277,10 +277,16 @@ class MembersIn(StrictSerializer):
     """Devices that come into a static group, and that leave it, by name."""
 
     add = serializers.ListField(
-        required=False, default=(), child=serializers.CharField(max_length=LONGEST_TEXT), max_length=MAX_MEMBERS_AT_ONCE
+        required=False,
+        default=list,
+        child=serializers.CharField(max_length=LONGEST_TEXT),
+        max_length=MAX_MEMBERS_AT_ONCE,
     )
     remove = serializers.ListField(
-        required=False, default=(), child=serializers.CharField(max_length=LONGEST_TEXT), max_length=MAX_MEMBERS_AT_ONCE
+        required=False,
+        default=list,
+        child=serializers.CharField(max_length=LONGEST_TEXT),
+        max_length=MAX_MEMBERS_AT_ONCE,
     )
 
 

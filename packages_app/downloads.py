@@ -187,7 +187,7 @@ def _open(facts: FileFacts) -> BinaryIO | None:
 
 
 def _open_local(path: str) -> BinaryIO:
-    return Path(path).open("rb", buffering=0)  # type: ignore[return-value]  # raw, so that sendfile knows the place
+    return Path(path).open("rb", buffering=0)  # raw, so that sendfile knows the place
 
 
 def _limit_sending(connection: Any) -> None:

@@ -41,7 +41,7 @@ class PackageOut(serializers.ModelSerializer[UpdatePackage]):
 
     class Meta:
         model = UpdatePackage
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "product_key",
             "module",
@@ -59,7 +59,7 @@ class PackageOut(serializers.ModelSerializer[UpdatePackage]):
             "created_at",
             "updated_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     def get_size_bytes(self, package: UpdatePackage) -> int:
         return as_facts(package).size_bytes
@@ -85,8 +85,8 @@ class PackageDetailOut(PackageOut):
     files = serializers.SerializerMethodField()
 
     class Meta(PackageOut.Meta):
-        fields = (*PackageOut.Meta.fields, "custom_info", "files")
-        read_only_fields = fields
+        fields: tuple[str, ...] = (*PackageOut.Meta.fields, "custom_info", "files")
+        read_only_fields: tuple[str, ...] = fields
 
     @extend_schema_field(FileOut(many=True))
     def get_files(self, package: UpdatePackage) -> Any:

@@ -112,7 +112,7 @@ def receive_packages(request: HttpRequest) -> None:
     request.upload_handlers = [PackageUploadHandler(request)]
 
 
-def received_files(uploads: Sequence[UploadedFile]) -> tuple[ReceivedFile, ...]:
+def received_files(uploads: Sequence[UploadedFile[bytes]]) -> tuple[ReceivedFile, ...]:
     """The uploads of one request, in order; digests are computed here for those that came in by another handler."""
     return tuple(_received(upload) for upload in uploads)
 
@@ -127,7 +127,7 @@ def _incoming_directory() -> str | None:
     return str(directory)
 
 
-def _received(upload: UploadedFile) -> ReceivedFile:
+def _received(upload: UploadedFile[bytes]) -> ReceivedFile:
     name = upload.name or ""
     if isinstance(upload, PackageUpload):
         return ReceivedFile(name, upload.digests, upload, upload.problem)

@@ -1,6 +1,6 @@
 """How the API describes itself: every operation's problems, without repeating them at each view."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
@@ -20,7 +20,7 @@ class ProblemOut(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="A complete sentence.")
     code = serializers.CharField(help_text="Stable, for programs.")
     field = serializers.CharField(required=False, help_text="The first field at fault.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]  # a field of the answer, not the base's property
         required=False,
         child=serializers.ListField(child=serializers.CharField()),
         help_text="Sentences by field; an empty name means the whole.",
@@ -30,10 +30,11 @@ class ProblemOut(serializers.Serializer[Any]):
 class ProblemSchema(AutoSchema):
     """Adds what can go wrong to each operation: 401 always, 400, 404 and 409 where they can happen."""
 
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         for code in self._problem_codes():
-            bodies.setdefault(code, self._get_response_for_code(ProblemOut, code, [PROBLEM_TYPE]))
+            problem: Any = self._get_response_for_code(ProblemOut, code, [PROBLEM_TYPE])  # type: ignore[no-untyped-call]  # the library's own
+            bodies.setdefault(code, problem)
         return bodies
 
     def _problem_codes(self) -> list[str]:

@@ -20,6 +20,7 @@ from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from ota_console.audit.actor import Actor
@@ -88,7 +89,7 @@ class NameField(serializers.ChoiceField):
         self.kinds = kinds
         super().__init__(choices=[kind.name for kind in kinds], **kwargs)
 
-    def to_internal_value(self, data: Any) -> Enum:
+    def to_internal_value(self, data: Any) -> Any:
         """The member of that name."""
         return self.kinds[super().to_internal_value(data)]
 
@@ -148,10 +149,18 @@ class StrictFilterBackend(DjangoFilterBackend):
 class ApiViewSet(GenericViewSet[Row]):
     """A view that translates and delegates: `read` the input, call a command as `actor`, answer."""
 
+    list_serializer_class: type[BaseSerializer[Any]] | None = None
+    """Of a row of the list, where that says less than the whole."""
     field_names: Mapping[str, str] = {}
     """How the API calls what commands name differently in their errors."""
     filter_backends = (StrictFilterBackend,)
     parser_classes: Sequence[type[BaseParser]] = (StrictJSONParser,)
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        """Rows of the list may have their own."""
+        if self.action == "list" and self.list_serializer_class is not None:
+            return self.list_serializer_class
+        return super().get_serializer_class()
 
     def actor(self) -> Actor:
         """Who calls."""

@@ -61,16 +61,16 @@ def create_package(
     """
     module = _checked_module(draft, files)
     public_id = new_public_id(now)
-    rows: list[PackageFile] = []
+    rows = [_planned(public_id, position, file) for position, file in enumerate(files, start=1)]
     try:
-        for position, file in enumerate(files, start=1):
-            rows.append(_stored(public_id, position, file))
+        for row, file in zip(rows, files, strict=True):
+            _store(row, file)
         with transaction.atomic():
             package = UpdatePackage.objects.create(public_id=public_id, **_fields(draft, module, files, actor, now))
             _write_files(package, rows)
             note(actor, "package.create", Target("package", public_id), now, name=draft.name, version=draft.version)
     except BaseException as error:
-        remove_stored_files(row.file.name for row in rows)
+        remove_stored_files(str(row.file.name) for row in rows)
         if isinstance(error, IntegrityError) and UpdatePackage.objects.filter(name=draft.name).exists():
             raise invalid({"name": [name_taken()]}) from error
         raise
@@ -93,7 +93,7 @@ def _checked_module(draft: PackageDraft, files: Sequence[ReceivedFile]) -> Modul
     if not errors["name"] and UpdatePackage.objects.filter(name=draft.name).exists():
         errors["name"] = [name_taken()]
     product = Product.objects.filter(product_key=draft.product).first()
-    module = product and product.modules.filter(name=draft.module).first()
+    module = None if product is None else product.modules.filter(name=draft.module).first()
     if product is None:
         errors["product"] = [_("There is no product with this key.")]
     elif module is None:
@@ -143,11 +143,16 @@ def _write_files(package: UpdatePackage, rows: Sequence[PackageFile]) -> None:
     PackageFile.objects.bulk_create(rows)
 
 
-def _stored(public_id: str, position: int, file: ReceivedFile) -> PackageFile:
-    """The file's row, its bytes in the storage under a name that cannot be guessed and says nothing."""
+def _planned(public_id: str, position: int, file: ReceivedFile) -> PackageFile:
+    """The file's row; its name in the storage cannot be guessed and says nothing."""
     digests = file.digests
     row = PackageFile(
         position=position, name=file.name, size_bytes=digests.size_bytes, md5=digests.md5, sha256=digests.sha256
     )
-    row.file.save(f"{public_id}-{position}{PurePath(file.name).suffix.lower()}", file.content, save=False)
+    name = f"{public_id}-{position}{PurePath(file.name).suffix.lower()}"
+    row.file.name = row.file.field.generate_filename(row, name)
     return row
+
+
+def _store(row: PackageFile, file: ReceivedFile) -> None:
+    row.file.name = row.file.storage.save(row.file.name, file.content)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from batches_app.engine import dispatch, reconcile
+from batches_app.engine import dispatch, reconcile, recorder
 from batches_app.engine.ingest import IngestResult, ingest
 from batches_app.models import Batch, BatchCounts, Task, TaskEvent
 from batches_app.sql.tasks import COUNT_COLUMNS
@@ -64,7 +64,7 @@ def push(batch: Batch, *, at: datetime = NOW, limit: int = 500) -> list[PushToke
 
 def record(tokens: Sequence[PushToken], *, at: datetime = NOW) -> int:
     """The broker's acknowledgements arrive."""
-    return dispatch.record(tokens, clock=lambda: at)
+    return recorder.record(tokens, clock=lambda: at)
 
 
 def push_and_record(batch: Batch, *, at: datetime = NOW) -> int:

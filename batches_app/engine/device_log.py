@@ -1,4 +1,4 @@
-"""What operators should find on a device's page, gathered during a micro-batch: dropped messages, codes without an update."""
+"""What operators should find on a device's page: messages that were dropped, failure codes without an update."""
 
 from collections import Counter
 from datetime import datetime

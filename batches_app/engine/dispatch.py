@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 
 from batches_app.domain.pacing import (
     PUBLISH_DEADLINE_SECONDS,
@@ -27,7 +27,6 @@ from batches_app.domain.pacing import (
 from batches_app.domain.states import (
     LEASE,
     BatchStatus,
-    PushAcknowledged,
     PushDue,
     TaskFacts,
     TaskStatus,
@@ -36,6 +35,7 @@ from batches_app.domain.states import (
     is_unfinished,
 )
 from batches_app.engine.notification import Notifications
+from batches_app.engine.recorder import Recorder
 from batches_app.models import Batch, BatchCounts, Task
 from batches_app.sql import dispatch as sql
 from batches_app.transitions import Transitions, context_of
@@ -43,8 +43,6 @@ from devices_app.ports import Clock, Publisher, PublisherUnavailable, PushToken
 from devices_app.protocol import topics
 from ota_console.core.db import database_now
 
-RECORD_WAIT_SECONDS: Final = 0.05
-"""How long acknowledgements are gathered before they are recorded together."""
 MAX_UNRECORDED: Final = 3 * UNLIMITED_GRANT
 """Chunks in flight: enough to keep broker and database busy, few enough to lose little in a crash (hotpath.md)."""
 
@@ -198,20 +196,6 @@ def give_back(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> in
         return sql.give_back(tokens, now=clock())
 
 
-def record(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> int:
-    """Record pushes that the broker acknowledged, where their claim still stands. Answers how many did."""
-    if not tokens:
-        return 0
-    by_task = {token.task_id: token.push_no for token in tokens}
-    with transaction.atomic():
-        moves = Transitions(clock())
-        recorded = 0
-        for task in moves.lock(Task.objects.filter(pk__in=by_task)):
-            recorded += moves.apply(task, PushAcknowledged(by_task[task.id])).verdict is Verdict.APPLIED
-        moves.flush()
-    return recorded
-
-
 def dispatch_once(
     *, batch_id: int, publisher: Publisher, limit: int = UNLIMITED_GRANT, clock: Clock = database_now
 ) -> int:
@@ -220,53 +204,6 @@ def dispatch_once(
     late = publish(chunk, publisher, clock=clock)
     give_back(late, clock=clock)
     return len(chunk.pushes) - len(late) + chunk.settled_count
-
-
-class Recorder(threading.Thread):
-    """Records acknowledgements beside the claims, on a database connection of its own.
-
-    If it fails, `failure` holds why and the loop ends: nothing half-alive.
-    """
-
-    def __init__(self, publisher: Publisher, clock: Clock) -> None:
-        """Not started yet."""
-        super().__init__(name="push-recorder", daemon=True)
-        self.failure: BaseException | None = None
-        self._publisher = publisher
-        self._clock = clock
-        self._published = 0
-        self._done = 0
-        self._stopping = threading.Event()
-
-    def note_published(self, count: int) -> None:
-        """Called by the loop after a chunk left."""
-        self._published += count
-
-    @property
-    def unrecorded_count(self) -> int:
-        """Published and not recorded yet."""
-        return self._published - self._done
-
-    def run(self) -> None:
-        """Until stopped, and then until everything acknowledged is recorded."""
-        try:
-            while self._step() or not self._stopping.is_set():
-                pass
-        except BaseException as failure:  # noqa: BLE001 - handed to the loop, which ends the task
-            self.failure = failure
-        finally:
-            connection.close()
-
-    def _step(self) -> int:
-        tokens = self._publisher.take_acknowledged(timeout_seconds=RECORD_WAIT_SECONDS)
-        record(tokens, clock=self._clock)
-        self._done += len(tokens)
-        return len(tokens)
-
-    def stop(self, *, timeout_seconds: float) -> None:
-        """Record what is acknowledged already and end."""
-        self._stopping.set()
-        self.join(timeout_seconds)
 
 
 def run(

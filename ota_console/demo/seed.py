@@ -5,8 +5,9 @@ secrets are not.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -96,45 +97,15 @@ def _group(product: Product, actor: Actor, now: datetime) -> None:
 
 
 def _packages(product: Product) -> Iterator[_Seeded]:
-    key = product.product_key
-    yield _Seeded(
-        PackageDraft(
-            product=key,
-            name="meter-firmware",
-            version="1.1.0",
-            needs_verification=False,
-            sign_method=UpdatePackage.SignMethod.SHA256,
-            description="Reads the meter twice as often, with the same battery",
-        ),
-        1_400_000,
-    )
-    yield _Seeded(
-        PackageDraft(product=key, name="meter-firmware-next", version="1.2.0", description="To be verified first"),
-        1_600_000,
-    )
-    yield _Seeded(
-        PackageDraft(
-            product=key,
-            name="meter-delta",
-            version="1.0.4",
-            kind=UpdatePackage.Kind.DELTA,
-            source_version=OLD_VERSION,
-            needs_verification=False,
-            description="Only the difference: for meters on 1.0.3",
-        ),
-        120_000,
-    )
-    yield _Seeded(
-        PackageDraft(
-            product=key,
-            name="meter-radio",
-            version="2.0.0",
-            module=MODULE,
-            needs_verification=False,
-            description="Firmware of the radio module",
-        ),
-        300_000,
-    )
+    """Ready to launch, to be verified first, a delta, and one of another module."""
+    draft = partial(PackageDraft, product=product.product_key, needs_verification=False)
+    full = draft(name="meter-firmware", version="1.1.0", sign_method=UpdatePackage.SignMethod.SHA256)
+    yield _Seeded(replace(full, description="Reads the meter twice as often, with the same battery"), 1_400_000)
+    later = draft(name="meter-firmware-next", version="1.2.0", description="To be verified first")
+    yield _Seeded(replace(later, needs_verification=True), 1_600_000)
+    delta = draft(name="meter-delta", version="1.0.4", description="Only the difference: for meters on 1.0.3")
+    yield _Seeded(replace(delta, kind=UpdatePackage.Kind.DELTA, source_version=OLD_VERSION), 120_000)
+    yield _Seeded(draft(name="meter-radio", version="2.0.0", module=MODULE, description="For the radio"), 300_000)
 
 
 def _file(seeded: _Seeded) -> ReceivedFile:

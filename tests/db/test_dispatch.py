@@ -17,7 +17,7 @@ from batches_app.domain.states import (
     EventKind,
     Reason,
 )
-from batches_app.engine import dispatch
+from batches_app.engine import dispatch, recorder
 from batches_app.models import Batch, BatchCounts, BatchTag, Task, TaskEvent
 from devices_app.models import Device
 from devices_app.ports import PublisherUnavailable
@@ -70,7 +70,7 @@ def test_a_due_device_is_pushed_and_then_recorded(device: Device, batch: Batch, 
     assert topic == f"/ota/device/upgrade/{device.product.product_key}/{device.name}"
     data = orjson.loads(payload)["data"]
     assert (data["version"], data["extData"]) == ("2.0", {"wave": "3"})
-    assert dispatch.record([token], clock=clock) == 1
+    assert recorder.record([token], clock=clock) == 1
     task.refresh_from_db()
     assert (task.status, task.due_at, task.lease_until, task.notified_at) == (NOTIFIED, None, None, NOW)
     assert TaskEvent.objects.get().kind == EventKind.PUSHED
@@ -89,8 +89,8 @@ def test_a_claim_that_nobody_records_is_pushed_again_with_a_new_number(
     clock.advance(seconds=LEASE.total_seconds())
     assert push(batch, publisher, clock) == 1
     first, second = (token for _, _, token in publisher.sent)
-    assert dispatch.record([first], clock=clock) == 0
-    assert dispatch.record([second], clock=clock) == 1
+    assert recorder.record([first], clock=clock) == 0
+    assert recorder.record([second], clock=clock) == 1
     task.refresh_from_db()
     assert (task.status, task.push_no) == (NOTIFIED, 2)
 
@@ -137,7 +137,7 @@ def test_a_canceled_task_is_not_revived_by_the_record_of_its_push(
     publisher = FakePublisher()
     push(batch, publisher, clock)
     Task.objects.filter(pk=task.pk).update(status=6, reason=10, due_at=None, lease_until=None, ended_at=NOW)
-    assert dispatch.record(publisher.take_acknowledged(), clock=clock) == 0
+    assert recorder.record(publisher.take_acknowledged(), clock=clock) == 0
     task.refresh_from_db()
     assert task.status == 6
 
@@ -191,7 +191,7 @@ def test_a_variable_rate_follows_the_counts(device: Device, clock: FakeClock) ->
         pushed = 0
         for _ in range(40):
             pushed += push(batch, publisher, clock)
-            dispatch.record(publisher.take_acknowledged(), clock=clock)
+            recorder.record(publisher.take_acknowledged(), clock=clock)
             clock.advance(seconds=0.25)
         per_ten_seconds.append(pushed)
     assert per_ten_seconds[0] in (10, 11)
@@ -242,4 +242,4 @@ def test_a_chunk_costs_a_bounded_number_of_queries(
     with django_assert_max_num_queries(10):  # type: ignore[operator]  # pytest-django's fixture
         push(batch, publisher, clock)
     with django_assert_max_num_queries(14):  # type: ignore[operator]  # pytest-django's fixture
-        dispatch.record(publisher.take_acknowledged(), clock=clock)
+        recorder.record(publisher.take_acknowledged(), clock=clock)

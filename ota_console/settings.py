@@ -268,8 +268,8 @@ _has_redis = not REDIS_URL.startswith("memory:")
 def channel_layer(url: str) -> dict[str, Any]:
     """Groups of live pages in a Redis-protocol server. A reader waits 5 s for a message: the socket must outwait it."""
     hosts = [{"address": url, "socket_timeout": 20}]
-    config = {"hosts": hosts, "capacity": 200, "expiry": 30, "prefix": "ota"}
-    return {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": config}
+    config = {"hosts": hosts, "prefix": "ota"}
+    return {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": config}
 
 
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {

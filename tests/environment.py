@@ -14,6 +14,7 @@ TEST_DATABASE: Final = os.environ.get("TEST_DATABASE", "sqlite")
 FOLDER: Final = Path(tempfile.mkdtemp(prefix="ota-tests-"))
 """Everything that a test process writes; gone with it."""
 
+(FOLDER / "static").mkdir()
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 NAMES_OF_OURS: Final = (

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def test_each_key_ends_with_its_last_value_at_a_bounded_rate(steps: list[tuple[s
         mine = [(moment, value) for moment, key, value in released if key == name]
         offered = [value for key, value, _ in steps if key == name]
         assert [value for _, value in mine][-1:] == offered[-1:]
-        assert all(later[0] >= earlier[0] + 0.25 for earlier, later in zip(mine, mine[1:], strict=False))
+        assert all(later[0] >= earlier[0] + 0.25 for earlier, later in pairwise(mine))
 
 
 @given(keys=st.lists(st.integers(0, 30), max_size=80))

@@ -1,7 +1,8 @@
 """The embedded MQTT broker as a process: `python -m ota_console.demo.broker`, configured by the environment.
 
-MQTT_PORT (1883), MQTT_BIND (127.0.0.1), MQTT_TLS_PORT (none; its certificate is made in DATA_DIR/tls), BROKER_HOOK_URL
-(the console, asked for each log-in), BROKER_SECRET. Ends on SIGTERM and Ctrl-C. Knows no database and no Django.
+MQTT_PORT (1883), MQTT_BIND (127.0.0.1), MQTT_TLS_PORT (none), BROKER_HOOK_URL (the console, asked for each log-in),
+BROKER_SECRET, DATA_DIR (keeps the certificate and who was connected). Ends on SIGTERM and Ctrl-C. Knows no database and
+no Django.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from amqtt.errors import BrokerError
 
 from ota_console.core import clock
 from ota_console.core.logs import configuration
+from ota_console.demo.broker_journal import SessionJournal
 from ota_console.demo.broker_server import EmbeddedBroker
 from ota_console.demo.broker_tls import ensure_certificate
 from ota_console.env import ConfigurationError, Environment
@@ -68,7 +70,7 @@ async def run(settings: BrokerSettings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
-    broker = EmbeddedBroker(broker_config(settings))
+    broker = EmbeddedBroker(broker_config(settings), SessionJournal(settings.data_dir))
     await broker.start()
     log.info("broker_started", port=settings.port, tls_port=settings.tls_port or None)
     await stopping.wait()

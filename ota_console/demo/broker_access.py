@@ -38,6 +38,11 @@ class Grant:
     answer: tuple[str, bytes] | None = None
     """Dynamic registration: topic and payload to send; the connection is good for nothing else."""
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Product key and device name."""
+        return self.product_key, self.device_name
+
 
 class AccessPlugin(BaseAuthPlugin):
     """Loaded by its dotted path with the two values of `Config`."""

@@ -35,6 +35,8 @@ MAX_UNSENT_BYTES: Final = 8_000_000
 """A client that reads so much slower than it is written to is cut off."""
 KEEP_ALIVE_FACTOR: Final = 1.5
 EXACTLY_ONCE: Final = 2
+REFUSED: Final = 0x80
+"""Of a subscription."""
 
 
 class Hub(Protocol):
@@ -141,3 +143,19 @@ class Connection:
         else:
             hub.received(message)
             self.send(PubackPacket.build(packet_id).to_bytes())
+
+
+class Deaf:
+    """A connection that only came for its secret."""
+
+    def received(self, message: Message) -> None:
+        """Ignored."""
+
+    def acknowledged(self, packet_id: int) -> None:
+        """Ignored."""
+
+    def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int]:
+        return [REFUSED for _ in filters]
+
+    def unsubscribe(self, filter_: str) -> None:
+        """Ignored."""

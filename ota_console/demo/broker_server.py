@@ -28,12 +28,12 @@ from devices_app.protocol.payloads import encode_presence
 from devices_app.protocol.topics import Action
 from ota_console.core import clock
 from ota_console.demo.broker_access import GRANT, UNAVAILABLE, Grant
-from ota_console.demo.broker_connection import Connection
+from ota_console.demo.broker_connection import REFUSED, Connection, Deaf
 from ota_console.demo.broker_hello import UNSUPPORTED_VERSION, NothingSaid, UnsupportedVersion, look
+from ota_console.demo.broker_journal import Names, SessionJournal
 from ota_console.demo.broker_outbox import DEVICE, SERVER, Message, Outbox
 from ota_console.demo.broker_router import Router, is_filter
 
-REFUSED: Final = 0x80
 CONNECT_SECONDS: Final = 30.0
 """For CONNECT and its check together; a fleet that reconnects at once queues for the check."""
 REGISTRATION_SECONDS: Final = 30
@@ -70,13 +70,16 @@ class Client:
 class EmbeddedBroker(Broker):
     """Give it a `BrokerConfig` that loads `AccessPlugin` and no other plugin for log-in."""
 
-    def __init__(self, config: BrokerConfig) -> None:
+    def __init__(self, config: BrokerConfig, journal: SessionJournal) -> None:
         super().__init__(config)
+        self._journal = journal
         self._clients: dict[str, Client] = {}
         self._router = Router()
         self._held: deque[Message] = deque(maxlen=MAX_HELD_MESSAGES)
         self._boot = secrets.token_hex(4)
         self._connection_count = 0
+        for names, session in journal.ended.items():
+            self._held.append(_presence(names, session, "", is_connect=False))
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
@@ -108,6 +111,7 @@ class EmbeddedBroker(Broker):
             if client.connection is not None:
                 client.connection.cut()
         await super().shutdown()
+        self._journal.close()
 
     # --- coming and going --------------------------------------------------------------------------------------------
 
@@ -132,7 +136,7 @@ class EmbeddedBroker(Broker):
         connection.accept(CONNECTION_ACCEPTED)
         connection.send(Message(*answer, qos=0).packet(None))
         connection.keep_alive_seconds = REGISTRATION_SECONDS
-        await connection.serve(_Deaf())
+        await connection.serve(Deaf())
 
     async def _serve(self, grant: Grant, session: Session, connection: Connection) -> None:
         connection.session = f"{self._boot}-{connection.number}"
@@ -168,12 +172,15 @@ class EmbeddedBroker(Broker):
             for topic in topics.delivered_unasked(grant.product_key, grant.device_name):
                 self._router.subscribe(grant.key, topic, 1)
         connection.send(*client.outbox.resume())
-        self._tell_presence(grant, connection, is_connect=True)
+        if not grant.is_server:
+            self._journal.opened(grant.names, connection.session)
+            self._tell_presence(grant, connection, is_connect=True)
         return client
 
     def _detach(self, client: Client, connection: Connection) -> None:
         """Also called for a connection that was taken over: its end is told under its own session name."""
-        self._tell_presence(client.grant, connection, is_connect=False)
+        if not client.grant.is_server:
+            self._tell_presence(client.grant, connection, is_connect=False)
         if client.connection is not connection:
             return
         client.connection = None
@@ -182,8 +189,7 @@ class EmbeddedBroker(Broker):
             self._router.forget(client.grant.key)
 
     def _tell_presence(self, grant: Grant, connection: Connection, *, is_connect: bool) -> None:
-        if not grant.is_server:
-            self._to_servers(_presence(grant, connection, is_connect=is_connect))
+        self._to_servers(_presence(grant.names, connection.session, connection.address, is_connect=is_connect))
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -244,7 +250,8 @@ class EmbeddedBroker(Broker):
                 self._held.append(message)
         for other in self._clients.values():
             if other.connection is not None and not other.grant.is_server:
-                message = _presence(other.grant, other.connection, is_connect=True)
+                connection = other.connection
+                message = _presence(other.grant.names, connection.session, connection.address, is_connect=True)
                 if wanted.route(message.topic):
                     client.deliver(message, 1)
 
@@ -270,23 +277,7 @@ class _ClientHub:
         self._broker.unsubscribe(self._client, filter_)
 
 
-class _Deaf:
-    """A connection that only came for its secret."""
-
-    def received(self, message: Message) -> None:
-        """Ignored."""
-
-    def acknowledged(self, packet_id: int) -> None:
-        """Ignored."""
-
-    def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int]:
-        return [REFUSED for _ in filters]
-
-    def unsubscribe(self, filter_: str) -> None:
-        """Ignored."""
-
-
-def _presence(grant: Grant, connection: Connection, *, is_connect: bool) -> Message:
+def _presence(names: Names, session: str, address: str, *, is_connect: bool) -> Message:
     at = int(clock.now().timestamp() * 1000)
-    payload = encode_presence(is_connect=is_connect, session=connection.session, address=connection.address, at=at)
-    return Message(topics.presence(grant.product_key, grant.device_name), payload, 1)
+    payload = encode_presence(is_connect=is_connect, session=session, address=address, at=at)
+    return Message(topics.presence(*names), payload, 1)

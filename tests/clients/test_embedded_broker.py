@@ -215,6 +215,27 @@ def test_what_devices_say_before_the_gateway_comes_is_held_for_it(tmp_path: Path
             assert sorted(gateway.topics(5)) == sorted([presence, inform, presence, *of_first])
 
 
+def test_a_broker_that_was_killed_says_who_is_gone_when_it_is_back(tmp_path: Path) -> None:
+    """Else a device that never comes back would be shown online for ever; who is back was told to go first."""
+    port = free_port()
+    with running_console() as url:
+        program = broker_program(port=port, tls_port=0, hook_url=url, data=tmp_path)
+        with (
+            running(program) as child,
+            connected(device(port, "lost1"), device(port, "back1"), server(port, "gw")) as c,
+        ):
+            c[2].subscribe("ota/presence/+/+")
+            sessions = {c[2].next().topic.rsplit("/", 1)[1] for _ in range(4)}
+            assert sessions == {"lost1", "back1"}
+            child.kill()
+        with running(program), connected(device(port, "back1"), server(port, "gw")) as c:
+            c[1].subscribe("ota/presence/+/+")
+            events = [c[1].next() for _ in range(4)]
+            of_back = [event_of(event) for event in events if event.topic.endswith("back1")]
+            of_lost = [event_of(event) for event in events if event.topic.endswith("lost1")]
+            assert (of_back, of_lost) == (["disconnected", "connected", "connected"], ["disconnected"])
+
+
 def test_a_port_that_is_taken_gives_a_sentence(broker: Broker, tmp_path: Path) -> None:
     """And no traceback."""
     said: list[str] = []

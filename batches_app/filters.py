@@ -40,7 +40,7 @@ def shown_names(wanted: TaskFilter) -> str:
 
 
 def add_to_query(query: QueryDict, **values: str) -> str:
-    """The query string with values set (an empty one is left out), starting at its first page, without an open dialog."""
+    """The query string with values set, from its first page, without an open dialog. Empty values are left out."""
     changed = query.copy()
     for name in ("after", "dialog", "task"):
         changed.pop(name, None)
@@ -56,8 +56,13 @@ class BatchFilter(django_filters.FilterSet):
 
     q = django_filters.CharFilter(method="search")
     state = django_filters.ChoiceFilter(
-        choices=[("PLANNED", _("Planned")), ("IN_PROGRESS", _("Upgrading")), ("PAUSED", _("Paused"))]
-        + [("COMPLETED", _("Completed")), ("CANCELED", _("Canceled"))],
+        choices=[
+            ("PLANNED", _("Planned")),
+            ("IN_PROGRESS", _("Upgrading")),
+            ("PAUSED", _("Paused")),
+            ("COMPLETED", _("Completed")),
+            ("CANCELED", _("Canceled")),
+        ],
         method="by_state",
     )
     kind = django_filters.ChoiceFilter(choices=Batch.Kind.choices, field_name="kind")

@@ -1,7 +1,9 @@
-"""Addresses of batches and of what packages' pages show of them; the package room's own addresses are mounted here, with
-what they need of batches."""
+"""Addresses of batches and of what packages' pages show of them.
 
-from django.urls import include, path
+The package room's own addresses are mounted here, with what they need of batches.
+"""
+
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from batches_app.selectors import batches
@@ -30,7 +32,7 @@ _batch = [
     path("tasks/<str:task>/re-upgrade/", batch_actions.reupgrade_task, name="reupgrade-task"),
     path("tasks/<str:task>/confirm/", batch_actions.confirm_task, name="confirm-task"),
 ]
-_ours = [
+_ours: list[URLPattern | URLResolver] = [
     path("ota/batches/", batch_pages.batch_list, name="list"),
     path("ota/batches/<str:public_id>/", include(_batch)),
     path("ota/packages/<str:public_id>/", include(_package)),

@@ -65,7 +65,7 @@ class GroupFilterSet(filters.FilterSet):
 
 
 class DeviceListFilter(filters.FilterSet):
-    """The console's list: `?q=&product=&presence=`. Unknown values are ignored, as a link may be older than the page."""
+    """The console's list: `?q=&product=&presence=`. Unknown values are ignored: a link may be older than the page."""
 
     q = filters.CharFilter(method="search")
     product = filters.CharFilter(field_name="product__product_key")

@@ -1,5 +1,7 @@
-"""Where brokers and devices ask: `broker/…` for brokers' hooks, `auth/register/device` for dynamic registration; and the
-console's list of devices."""
+"""Where brokers and devices ask, and the console's list of devices.
+
+`broker/…` is for brokers' hooks, `auth/register/device` for dynamic registration.
+"""
 
 from django.urls import include, path
 

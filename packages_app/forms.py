@@ -29,7 +29,9 @@ class PackageForm(forms.Form):
     )
     source_version = forms.CharField(label=_("Source version"), required=False, max_length=200)
     sign_method = forms.ChoiceField(
-        label=_("Signature algorithm"), choices=UpdatePackage.SignMethod.choices, initial=UpdatePackage.SignMethod.SHA256
+        label=_("Signature algorithm"),
+        choices=UpdatePackage.SignMethod.choices,
+        initial=UpdatePackage.SignMethod.SHA256,
     )
     needs_verification = forms.BooleanField(required=False, initial=True)
     description = forms.CharField(label=_("Description"), required=False)
@@ -37,6 +39,7 @@ class PackageForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["files"] = forms.Field(required=False)  # they come beside the form's data; here for their errors
         products = product_choices()
         chosen = str(self.data.get("product") or (products[0][0] if products else ""))
         names = module_choices(chosen)

@@ -1,4 +1,4 @@
-"""What this room needs of the one above it: what update batches say of packages. Wired where the addresses are put together."""
+"""What this room needs of the one above it: what batches say of packages. Wired where addresses are put together."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

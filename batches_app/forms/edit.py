@@ -55,7 +55,7 @@ class EditForm(forms.Form):
 
     @property
     def has_rate(self) -> bool:
-        return self.cleaned_data["part"] != "edit-tags"
+        return bool(self.cleaned_data["part"] != "edit-tags")
 
     def edit(self, facts: BatchFacts) -> BatchEdit:
         """What the command takes. Only after `is_valid()`."""

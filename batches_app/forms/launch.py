@@ -94,7 +94,9 @@ class LaunchForm(_ErrorsOfCommand):
 
     when = forms.ChoiceField(choices=[("now", ""), ("scheduled", "")], initial="now", required=False)
     schedule_at = forms.DateTimeField(required=False, widget=LOCAL_TIME, input_formats=LOCAL_FORMATS, label=_("Start"))
-    finish_at = forms.DateTimeField(required=False, widget=LOCAL_TIME, input_formats=LOCAL_FORMATS, label=_("Finish time"))
+    finish_at = forms.DateTimeField(
+        required=False, widget=LOCAL_TIME, input_formats=LOCAL_FORMATS, label=_("Finish time")
+    )
     rate_kind = forms.TypedChoiceField(choices=Batch.RateKind.choices, coerce=int, initial=Batch.RateKind.CONSTANT)
     rate_constant = forms.IntegerField(required=False, label=_("Devices per minute"))
     rate_per_minute = forms.IntegerField(required=False, label=_("At most"))
@@ -106,7 +108,11 @@ class LaunchForm(_ErrorsOfCommand):
         required=False, choices=RETRY_INTERVALS, coerce=int, empty_value=None, label=_("Failure retry interval")
     )
     retry_count = forms.TypedChoiceField(
-        required=False, choices=[(str(n), str(n)) for n in RETRY_COUNTS], coerce=int, empty_value=None, label=_("Retry count")
+        required=False,
+        choices=[(str(n), str(n)) for n in RETRY_COUNTS],
+        coerce=int,
+        empty_value=None,
+        label=_("Retry count"),
     )
     timeout_minutes = forms.IntegerField(
         required=False, initial=DEFAULT_TIMEOUT_MINUTES, label=_("Device upgrade time-out")
@@ -199,5 +205,8 @@ class LaunchForm(_ErrorsOfCommand):
     def add_errors(self, errors: dict[str, list[str]]) -> None:
         """As the base; the constant rate has a field of its own here."""
         is_constant = str(self.data.get("rate_kind", "0")) == str(Batch.RateKind.CONSTANT)
-        renamed = {"rate_constant" if name == "rate_per_minute" and is_constant else name: found for name, found in errors.items()}
+        renamed = {
+            "rate_constant" if name == "rate_per_minute" and is_constant else name: found
+            for name, found in errors.items()
+        }
         super().add_errors(renamed)

@@ -31,7 +31,10 @@ class TestDevice:
 
 
 def version_choices(package: UpdatePackage) -> tuple[VersionChoice, ...]:
-    """Every reported version of the module except the target, most frequent first (rules.md §4); a delta's source only."""
+    """Every reported version of the module except the target, most frequent first (rules.md §4).
+
+    Of a delta package its source version only.
+    """
     found = ModuleVersion.objects.filter(module=package.module_id).exclude(version=package.version)
     if package.kind == UpdatePackage.Kind.DELTA:
         found = found.filter(version=package.source_version)

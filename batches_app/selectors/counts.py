@@ -10,7 +10,7 @@ from typing import Final
 from batches_app.models import BatchCounts, PackageCounts, StatusCounts
 
 Counts = Mapping[str, int]
-"""`all`, the seven statuses by name, and `QUEUED_OFFLINE`, `QUEUED_SCHEDULED`, `QUEUED_PLAIN`: the forms of To Be Pushed."""
+"""`all`, the seven statuses by name, and the forms of To Be Pushed: QUEUED_PLAIN, QUEUED_OFFLINE, QUEUED_SCHEDULED."""
 
 UNFINISHED_NAMES: Final = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 ENDED_NAMES: Final = ("SUCCEEDED", "FAILED", "CANCELED")
@@ -19,7 +19,10 @@ NOT_UPGRADING_NAMES: Final = ("CONFIRM", "QUEUED", "NOTIFIED")
 
 
 def as_counts(row: StatusCounts | None, *, is_scheduled: bool = False) -> Counts:
-    """The counters of a batch or package. `is_scheduled`: the batch's start is still to come, which all its waiting tasks say."""
+    """The counters of a batch or package.
+
+    `is_scheduled`: the batch's start is still to come, which the label of all its waiting tasks says.
+    """
     if row is None:
         row = BatchCounts()
     counts = {

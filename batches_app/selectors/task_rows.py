@@ -1,7 +1,6 @@
 """Lists of device updates, a page at a time: which ones, in which order, and each in the words of a table row.
 
-A page costs one index scan per shown status and one read of its rows, whatever the size of the batch: statuses are joined by
-UNION ALL, since no index orders a batch across statuses (a list of a million is never sorted). Reads only.
+A page costs one index scan per shown status and one read of its rows, whatever the size of the batch. Reads only.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,7 +14,8 @@ from django.utils.translation import gettext as _
 from batches_app.domain.reasons import REASONS, label, reason_text
 from batches_app.domain.states import Reason, TaskStatus, is_unfinished
 from batches_app.models import Task
-from batches_app.sql.fragments import Fragment, all_of, fetch, join
+from batches_app.sql import pages
+from batches_app.sql.fragments import Fragment
 from devices_app.models import ModuleVersion
 
 PAGE_SIZE: Final = 100
@@ -71,7 +71,7 @@ class TaskRow:
     """Why, or what it waits for."""
     progress: int | None
     attempt: str
-    """ "2 of 3"; "–" before the first push."""
+    """As in "2 of 3"; "–" before the first push."""
     at: datetime
 
     @property
@@ -102,9 +102,7 @@ def package_page(*, batch_ids: Sequence[int], wanted: TaskFilter, after: str, no
     """The next rows of a package: newest batch first, each in order of creation. `batch_ids` are newest first."""
     last = Task.objects.filter(public_id=after).values_list("batch_id", "pk").first() if after else None
     left = [pk for pk in batch_ids if last is None or pk <= last[0]][:MAX_BATCHES_PER_PAGE]
-    pairs = [
-        (pk, status, last[1] if last and pk == last[0] else 0) for pk in left for status in wanted.shown_states
-    ]
+    pairs = [(pk, status, last[1] if last and pk == last[0] else 0) for pk in left for status in wanted.shown_states]
     return _page(pairs, wanted, now)
 
 
@@ -122,17 +120,18 @@ def _key_of(public_id: str) -> int:
 def _page(pairs: Sequence[tuple[int, TaskStatus, int]], wanted: TaskFilter, now: datetime) -> TaskPage:
     if not pairs:
         return TaskPage((), "")
-    parts = [_scan(batch_id, status, after, wanted) for batch_id, status, after in pairs]
-    union = join(" UNION ALL ", parts)
-    found = fetch(Fragment(f"{union.text} ORDER BY 1 DESC, 2 LIMIT {PAGE_SIZE + 1}", union.values))
-    rows = _rows([pk for _, pk in found[:PAGE_SIZE]], now)
-    has_more = len(found) > PAGE_SIZE
-    return TaskPage(rows, rows[-1].public_id if has_more else "")
+    rules, limit = _rules(wanted), PAGE_SIZE + 1
+    scans = [
+        pages.scan(batch_id=batch_id, status=status, after=after, rules=rules, limit=limit)
+        for batch_id, status, after in pairs
+    ]
+    found = pages.first_of(scans, limit=limit)
+    rows = _rows(found[:PAGE_SIZE], now)
+    return TaskPage(rows, rows[-1].public_id if len(found) > PAGE_SIZE else "")
 
 
-def _scan(batch_id: int, status: TaskStatus, after: int, wanted: TaskFilter) -> Fragment:
-    """One status of one batch: a range of the index (batch, status, id)."""
-    rules = [Fragment("batch_id = %s AND status = %s AND id > %s", (batch_id, status, after))]
+def _rules(wanted: TaskFilter) -> list[Fragment]:
+    rules = []
     if wanted.form in FORMS[:2]:
         rules.append(Fragment("is_offline" if wanted.form == "QUEUED_OFFLINE" else "NOT is_offline"))
     if wanted.reason is not None:
@@ -140,11 +139,8 @@ def _scan(batch_id: int, status: TaskStatus, after: int, wanted: TaskFilter) -> 
     if wanted.source_version:
         rules.append(Fragment("source_version = %s", (wanted.source_version,)))
     if wanted.search:
-        escaped = wanted.search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        rules.append(Fragment(r"device_name LIKE %s ESCAPE '\'", (f"%{escaped}%",)))
-    where = all_of(rules)
-    inner = f"SELECT batch_id, id FROM batches_app_task WHERE {where.text} ORDER BY id LIMIT {PAGE_SIZE + 1}"
-    return Fragment(f"SELECT batch_id, id FROM ({inner}) part", where.values)
+        rules.append(pages.name_contains(wanted.search))
+    return rules
 
 
 def _rows(ids: Sequence[int], now: datetime) -> tuple[TaskRow, ...]:
@@ -157,7 +153,9 @@ def _current_versions(tasks: Sequence[Task]) -> dict[tuple[int, int], str]:
     devices = {task.device_id for task in tasks if task.device_id is not None}
     modules = {task.module_id for task in tasks}
     found = ModuleVersion.objects.filter(device_id__in=devices, module_id__in=modules)
-    return {(device, module): version for device, module, version in found.values_list("device_id", "module_id", "version")}
+    return {
+        (device, module): version for device, module, version in found.values_list("device_id", "module_id", "version")
+    }
 
 
 def _row(task: Task, versions: dict[tuple[int, int], str], now: datetime) -> TaskRow:
@@ -190,7 +188,7 @@ def task_label(task: Task, now: datetime) -> tuple[str, str]:
 
 
 def task_attempt(task: Task) -> str:
-    """ "1 of 2" where the batch retries, "1" where it does not, "–" before the first push. Expects `batch` to be loaded."""
+    """As in "1 of 2" where the batch retries, "1" where it does not, "–" before the first push. Expects `batch`."""
     if not task.push_no:
         return "–"
     number = task.attempt + (0 if task.is_retry_pending else 1)

@@ -1,4 +1,4 @@
-"""What a person changes of a batch: edit, cancel, pause, resume; and of its device updates: cancel, confirm, start again."""
+"""What a person changes: a batch (edit, cancel, pause, resume) and its device updates (cancel, confirm, restart)."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,11 +13,11 @@ from django_htmx.http import trigger_client_event
 
 from batches_app.commands.cancel import TaskResult, cancel_batch, cancel_tasks, cancel_tasks_by_state
 from batches_app.commands.confirm import confirm_tasks, reupgrade_tasks
-from batches_app.commands.edit import edit_batch
+from batches_app.commands.edit import Edited, edit_batch
 from batches_app.commands.pause import pause_batch, resume_batch
 from batches_app.domain.states import CONFIRM, NOTIFIED, QUEUED
 from batches_app.forms.edit import EditForm
-from batches_app.selectors.batches import batch_facts
+from batches_app.selectors.batches import BatchFacts, batch_facts
 from batches_app.selectors.task_rows import single_rows
 from batches_app.views.acting import actor_of, leave_dialog
 from batches_app.views.batch_pages import MAX_TICKED
@@ -35,30 +35,35 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
     """Rate values and tags of a batch that is Upgrading (seed)."""
     facts = batch_facts(public_id, now())
     form = EditForm(request.POST)
-    if form.is_valid():
-        try:
-            edit_batch(
-                batch=public_id,
-                edit=form.edit(facts),
-                actor=actor_of(request),
-                now=now(),
-                expected_updated_at=form.expected_updated_at,
-            )
-        except Invalid as error:
-            form.add_errors(error.errors)
-        except Conflict as error:
-            form.add_errors({"": [error.message]})
-    if form.is_valid():
-        said = _("Saved. Device notifications use the new tags within one minute, the new rate within 5 s.")
-        messages.success(request, said)
+    edited = _save(request, facts, form) if form.is_valid() else None
+    if edited is not None:
+        messages.success(request, _edited(edited.changed))
         return leave_dialog(request, reverse("batches:info", args=[public_id]))
-    context = {"facts": facts, "batch": facts.batch, "counts": facts.counts, "form": form, "part": form.data.get("part")}
+    part = request.POST.get("part", "edit")
+    context = {"facts": facts, "batch": facts.batch, "counts": facts.counts, "form": form, "part": part}
     return render(request, "batches_app/_edit.html", context, status=422)
+
+
+def _save(request: HttpRequest, facts: BatchFacts, form: EditForm) -> Edited | None:
+    """None where the command refuses; the form then says why."""
+    try:
+        return edit_batch(
+            batch=facts.batch.public_id,
+            edit=form.edit(facts),
+            actor=actor_of(request),
+            now=now(),
+            expected_updated_at=form.expected_updated_at,
+        )
+    except Invalid as error:
+        form.add_errors(error.errors)
+    except Conflict as error:
+        form.add_errors({"": [error.message]})
+    return None
 
 
 @require_POST
 def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Static: the batch and all its unfinished updates. Dynamic: the policy, and on request its ongoing updates (seed)."""
+    """Static: the batch and all its unfinished updates. Dynamic: the policy, on request its ongoing updates (seed)."""
     started = cancel_batch(
         batch=public_id, actor=actor_of(request), now=now(), include_ongoing=request.POST.get("include_ongoing") == "on"
     )
@@ -113,7 +118,9 @@ def cancel_task(request: HttpRequest, public_id: str, task: str) -> HttpResponse
     """One device; at once, since Re-upgrade brings it back (design §6)."""
     actor, moment = actor_of(request), now()
     results = cancel_tasks(tasks=[task], actor=actor, now=moment, batch=public_id)
-    return _row_again(request, public_id, results, lambda name: _("The update of %(device)s is canceled.") % {"device": name})
+    return _row_again(
+        request, public_id, results, lambda name: _("The update of %(device)s is canceled.") % {"device": name}
+    )
 
 
 @require_POST
@@ -128,6 +135,14 @@ def confirm_task(request: HttpRequest, public_id: str, task: str) -> HttpRespons
     """Confirm in the app's place."""
     results = confirm_tasks(tasks=[task], actor=actor_of(request), now=now())
     return _row_again(request, public_id, results, lambda name: _("%(device)s is confirmed.") % {"device": name})
+
+
+def _edited(changed: Sequence[str]) -> str:
+    if not changed:
+        return _("Nothing was changed.")
+    if changed == ("tags",):
+        return _("Tags saved. Device notifications use them within one minute.")
+    return _("Saved. In effect within 5 s; new tags reach devices within one minute.")
 
 
 def _canceling(count: int) -> str:
@@ -147,5 +162,7 @@ def _row_again(
         return leave_dialog(request, _devices_page(public_id))
     facts = batch_facts(public_id, now())
     rows = single_rows(public_ids=[result.task], batch_id=facts.batch.pk, now=facts.now)
-    response = render(request, "batches_app/_task_row.html", {"row": rows[0], "facts": facts, "batch": facts.batch} if rows else {})
+    response = render(
+        request, "batches_app/_task_row.html", {"row": rows[0], "facts": facts, "batch": facts.batch} if rows else {}
+    )
     return trigger_client_event(response, "toast", {"text": text, "kind": "good" if result.is_done else "bad"})

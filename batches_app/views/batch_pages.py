@@ -65,9 +65,7 @@ def batch_devices(request: HttpRequest, public_id: str) -> HttpResponse:
         "tab": "devices",
         "wanted": wanted,
         "shown": shown_names(wanted),
-        "page": batch_page(
-            batch_id=facts.batch.pk, wanted=wanted, after=request.GET.get("after", ""), now=facts.now
-        ),
+        "page": batch_page(batch_id=facts.batch.pk, wanted=wanted, after=request.GET.get("after", ""), now=facts.now),
     }
     dialog = _dialog(request, facts)
     return page_or_dialog(request, "batches_app/devices.html", "batches_app/_task_rows.html", dialog, context)

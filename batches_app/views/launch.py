@@ -1,7 +1,7 @@
 """Batch update: the form, the review of the dry run, the launch. Verify update package: one form."""
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -105,7 +105,8 @@ def _with_device_list(request: HttpRequest, facts: PackageFacts, form: LaunchFor
     is_specific = form.cleaned_data["target"] == asked.target.SPECIFIC and not form.is_dynamic
     try:
         if is_specific and file is not None:
-            made = upload_device_list(product=product, file=file, file_name=file.name or "", actor=actor, now=now())
+            content = cast("BinaryIO", file)
+            made = upload_device_list(product=product, file=content, file_name=file.name or "", actor=actor, now=now())
         elif len(asked.device_names) > MAX_NAMES_IN_REQUEST:
             made = create_device_list(product=product, names=asked.device_names, actor=actor, now=now())
         else:

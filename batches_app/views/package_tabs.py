@@ -59,8 +59,6 @@ def package_devices(request: HttpRequest, public_id: str) -> HttpResponse:
         "wanted": wanted,
         "shown": shown_names(wanted),
         "is_package": True,
-        "page": package_page(
-            batch_ids=batch_ids, wanted=wanted, after=request.GET.get("after", ""), now=now()
-        ),
+        "page": package_page(batch_ids=batch_ids, wanted=wanted, after=request.GET.get("after", ""), now=now()),
     }
     return page_or_fragment(request, "batches_app/package_devices.html", "batches_app/_package_task_rows.html", context)

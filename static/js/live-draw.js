@@ -66,6 +66,7 @@ function drawCounts(scope, given) {
     announce(say("announce", { updated: grouped(counts.SUCCEEDED), failed: grouped(counts.FAILED) }));
     offerRefresh(counts);
     drawFailures(counts.FAILED);
+    fillEmptyList(counts.all);
   }
 }
 
@@ -74,6 +75,12 @@ function drawFailures(failed) {
   if (!panel || Number(panel.dataset.seen) === failed) return;
   panel.dataset.seen = failed;
   refresh(panel, panel.dataset.failures);
+}
+
+/* Where no row stands yet, nothing can move under the pointer: the first rows come by themselves. */
+function fillEmptyList(count) {
+  const list = document.querySelector("#task-list[data-empty]");
+  if (list && count) refresh(list, location.href, "#task-list");
 }
 
 function drawBar(bar, counts) {

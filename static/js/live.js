@@ -109,5 +109,6 @@ if (watched && "WebSocket" in window) {
     if (stuck && Date.now() - heardAt > 2 * SILENCE) socket.close();
   }, 1000);
   document.addEventListener("htmx:afterSwap", tell);
+  document.addEventListener("rows-changed", tell);
   document.addEventListener("visibilitychange", () => !document.hidden && tell());
 }

@@ -22,5 +22,6 @@ export function refresh(element, address, selector = "") {
     if (selector) element.replaceWith(fresh);
     else element.replaceChildren(...fresh.childNodes);
     window.htmx?.process(selector ? fresh : element);
+    document.dispatchEvent(new CustomEvent("rows-changed"));
   }, PAUSE);
 }

@@ -1,4 +1,4 @@
-"""Numbers, times, versions and ids as the console writes them (118,402 · 10.3 % · 18 s ago · 4.9.2 → 4.12.0 · wahVIz…2400).
+"""Numbers, times, versions and ids as the console writes them: 118,402 · 10.3 % · 18 s ago · 4.9.2 → 4.12.0.
 
 Formatting only: nothing here reads the database or decides anything.
 """
@@ -97,11 +97,14 @@ def full_time(value: datetime | None) -> str:
 
 @register.simple_tag
 def ago(value: datetime | None) -> SafeString | str:
-    """A time near now: "18 s ago" below an hour, then the clock, then the date; exact UTC on hover, ticking in the browser."""
+    """A time near now: "18 s ago" below an hour, then the clock, then the date; exact UTC on hover. It ticks."""
     if value is None:
         return "–"
     return format_html(
-        '<time datetime="{}" title="{}" data-ago>{}</time>', value.isoformat(), exact_utc(value), relative(value, utc_now())
+        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        value.isoformat(),
+        exact_utc(value),
+        relative(value, utc_now()),
     )
 
 
@@ -110,7 +113,9 @@ def moment(value: datetime | None) -> SafeString | str:
     """A fixed time, short: 12 Mar 02:20, with exact UTC on hover."""
     if value is None:
         return "–"
-    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact_utc(value), day_and_time(value))
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact_utc(value), day_and_time(value)
+    )
 
 
 @register.filter
@@ -148,5 +153,11 @@ def relative(value: datetime, now: datetime) -> str:
 @register.simple_tag
 def version_step(source: str, target: str) -> SafeString:
     """4.9.2 → 4.12.0; an unknown source is said in words."""
-    start = format_html('<span class="ver t2">{}</span>', source) if source else format_html('<span class="t2">{}</span>', _("unknown"))
-    return format_html('<span class="nw">{} {} <span class="ver">{}</span></span>', start, icon("arrow-right", "arrow"), target)
+    start = (
+        format_html('<span class="ver t2">{}</span>', source)
+        if source
+        else format_html('<span class="t2">{}</span>', _("unknown"))
+    )
+    return format_html(
+        '<span class="nw">{} {} <span class="ver">{}</span></span>', start, icon("arrow-right", "arrow"), target
+    )

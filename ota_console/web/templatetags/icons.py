@@ -1,7 +1,7 @@
 """Icons as references into one sprite per page, made from the Tabler icons that the console uses.
 
-Exists so that a table of a hundred rows carries each drawing once. Must not load an icon that is not listed: the list is what
-the page pays for.
+Exists so that a table of a hundred rows carries each drawing once. Must not load an icon that is not listed: a
+page pays for the list.
 """
 
 import re
@@ -90,7 +90,10 @@ def icon_sprite() -> SafeString:
 @cache
 def _sprite(node_modules: str) -> SafeString:
     folder = Path(node_modules) / "@tabler" / "icons" / "icons"
-    symbols = [_symbol(folder / "outline" / f"{name}.svg", name, 'fill="none" stroke="currentColor"') for name in sorted(OUTLINE)]
+    symbols = [
+        _symbol(folder / "outline" / f"{name}.svg", name, 'fill="none" stroke="currentColor"')
+        for name in sorted(OUTLINE)
+    ]
     symbols += [
         _symbol(folder / "filled" / f"{name}.svg", f"{name}-filled", 'fill="currentColor" stroke="none"')
         for name in sorted(FILLED)
@@ -99,10 +102,11 @@ def _sprite(node_modules: str) -> SafeString:
 
 
 def _symbol(path: Path, name: str, paint: str) -> str:
-    """Empty where the front-end packages are not installed: pages work without pictures, `check` says what is missing."""
+    """Empty where the npm packages are not installed: pages work without pictures, and `check` says what is missing."""
     if not path.is_file():
         return ""
     body = _BODY.search(path.read_text(encoding="utf-8"))
     drawing = _FRAME.sub("", body.group(1)) if body else ""
     drawing = re.sub(r"\s+", " ", drawing).strip()
-    return f'<symbol id="i-{name}" viewBox="0 0 24 24" {paint} stroke-linecap="round" stroke-linejoin="round">{drawing}</symbol>'
+    ends = 'stroke-linecap="round" stroke-linejoin="round"'
+    return f'<symbol id="i-{name}" viewBox="0 0 24 24" {paint} {ends}>{drawing}</symbol>'

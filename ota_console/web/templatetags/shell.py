@@ -1,6 +1,6 @@
 """The frame around every page: navigation, and the words and looks that the browser's own modules need.
 
-Lists only pages that exist: an entry whose address is unknown to the URL configuration is left out, so none is ever dead.
+Lists only pages that exist: an entry whose address is unknown is left out, so none is ever dead.
 """
 
 from typing import Any, Final, NamedTuple
@@ -39,7 +39,10 @@ NAVIGATION: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
         ),
     ),
     (gettext_lazy("Fleet"), (Entry(gettext_lazy("Devices"), "cpu", "devices:list", "/devices/", "d"),)),
-    (gettext_lazy("System"), (Entry(gettext_lazy("Administration"), "list-check", "admin:index", "/admin/", "a", True),)),
+    (
+        gettext_lazy("System"),
+        (Entry(gettext_lazy("Administration"), "list-check", "admin:index", "/admin/", "a", True),),
+    ),
 )
 
 
@@ -79,7 +82,9 @@ def browser_words() -> SafeString:
         "copied": _("Copied %(text)s"),
         "not_copied": _("Not copied. The browser refused access to the clipboard."),
         "not_sent": _("Not sent. The server did not answer; nothing was changed. Try again."),
-        "not_done": _("Not done. The server answered with status %(status)s; nothing was changed. Reload the page and try again."),
+        "not_done": _(
+            "Not done. The server answered with status %(status)s; nothing was changed. Reload the page and try again."
+        ),
         "selected": _("%(count)s selected"),
         "uploading": _("%(done)s of %(total)s MB, %(percent)s %%, about %(left)s s left").replace("%%", "%"),
         "checking": _("All bytes have arrived. Checking and storing …"),

@@ -1,4 +1,4 @@
-"""How a state looks: icon, colour class and the seed's label, the same on every page (design: colour always means something).
+"""How a state looks: icon, colour class and the seed's label, the same on every page. Colour always means a state.
 
 Knows states by their names only; what a state means is decided in the apps below no template.
 """
@@ -72,7 +72,7 @@ def of(counts: Mapping[str, int], name: str) -> int:
 
 @register.simple_tag
 def state(of: str, name: str, detail: str = "", *, pill: bool = False) -> SafeString:
-    """Icon and label of a `task`, `batch` or `package` state; `detail` stands beside it in grey. `pill` only in page headers."""
+    """Icon and label of a `task`, `batch` or `package` state, `detail` beside it in grey. `pill`: page headers."""
     look = SETS[of][name]
     return format_html(
         '<span class="{} k-{}" data-state="{}">{}<span class="l"><span class="w" data-label>{}</span>{}</span></span>',
@@ -106,19 +106,26 @@ def state_kind(of: str, name: str) -> str:
 
 @register.simple_tag
 def bar(counts: Mapping[str, int], size: str = "") -> SafeString:
-    """The segmented bar of a batch or package; any state with a device is at least 3 px wide. `size`: "" 10 px, "lg" 16 px.
+    """The segmented bar of a batch or package; a state with any device is at least 3 px wide. "lg": 16 px, else 10.
 
-    Widths are SVG attributes, not styles: a strict content security policy allows them. States without devices stay in the
-    document, hidden, so that live frames can grow them.
+    Widths are SVG attributes, not styles: a strict content security policy allows them. States without devices stay in
+    the document, hidden, so that live frames can grow them.
     """
     whole = max(1, counts.get("all", 0))
     segments = format_html_join(
         "",
         '<svg class="k-{}" data-seg="{}" width="{}%"{}></svg>',
         (
-            (TASK[name].kind, name, f"{100 * counts.get(name, 0) / whole:.3f}", "" if counts.get(name, 0) else SafeString(" hidden"))
+            (
+                TASK[name].kind,
+                name,
+                f"{100 * counts.get(name, 0) / whole:.3f}",
+                "" if counts.get(name, 0) else SafeString(" hidden"),
+            )
             for name in BAR_ORDER
         ),
     )
     said = ", ".join(f"{TASK[name].label} {counts.get(name, 0):,}" for name in BAR_ORDER if counts.get(name, 0))
-    return format_html('<div class="seg {}" role="img" aria-label="{}" data-bar>{}</div>', size, said or _("No devices yet"), segments)
+    return format_html(
+        '<div class="seg {}" role="img" aria-label="{}" data-bar>{}</div>', size, said or _("No devices yet"), segments
+    )

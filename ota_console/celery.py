@@ -3,11 +3,11 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_shutting_down
+from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutting_down
 from django.conf import settings
 
 from devices_app.ports import Publisher, wire_publisher
-from ota_console.core import ids, shutdown
+from ota_console.core import ids, jobs, shutdown
 from ota_console.core.processes import die_with_parent
 from ota_console.gateway.adapter import Endpoint
 from ota_console.gateway.publisher import MqttPublisher
@@ -46,3 +46,9 @@ def _tell_long_tasks(**kwargs: object) -> None:
 def _die_with_the_worker(**kwargs: object) -> None:
     """A worker that is killed takes its pool along: a half-alive one would go on pushing unseen."""
     die_with_parent()
+
+
+@worker_ready.connect
+def _show_life(**kwargs: object) -> None:
+    """The first heartbeat goes through the queue at once; beat would send it only after its first period."""
+    jobs.send("core.heartbeat")

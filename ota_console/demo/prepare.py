@@ -1,36 +1,26 @@
-"""Makes the demo's data ready, in one process and so with one start of Django: `python -m ota_console.demo.prepare`.
+"""Makes the demo's data ready; may run again at any time, and then does only what is missing."""
 
-It may run again at any time: it migrates, collects static files where they changed, and makes the two accounts and the
-seeded fleet where they are missing. The passwords come by OPERATOR_PASSWORD and ADMIN_PASSWORD.
-"""
-
-import argparse
 import hashlib
-import os
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import django
 from django.conf import settings
 from django.core.management import call_command
+
+from ota_console.accounts.commands import ensure_user
+from ota_console.demo.seed import seed
 
 STAMP: Final = "static.stamp"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=200)
-    devices = parser.parse_args().devices
-    django.setup()
+def prepare(*, devices: int, operator_password: str, admin_password: str) -> None:
+    """Migrate, collect static files, make the two accounts, and the seeded fleet where it has devices."""
     call_command("migrate", verbosity=0, interactive=False)
     collect_static_files()
-    accounts = import_module("ota_console.accounts.commands")  # models can be imported only after django.setup()
-    accounts.ensure_user(username="operator", password=os.environ["OPERATOR_PASSWORD"], is_admin=False)
-    accounts.ensure_user(username="admin", password=os.environ["ADMIN_PASSWORD"], is_admin=True)
-    if devices and find_spec("ota_console.demo.seed"):
-        import_module("ota_console.demo.seed").seed(devices=devices)
+    ensure_user(username="operator", password=operator_password, is_admin=False)
+    ensure_user(username="admin", password=admin_password, is_admin=True)
+    if devices:
+        seed(devices=devices)
 
 
 def collect_static_files() -> bool:
@@ -50,7 +40,3 @@ def _fingerprint() -> str:
     files += sorted(path for path in (Path(settings.BASE_DIR) / "static").rglob("*") if path.is_file())
     facts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files if path.is_file()]
     return hashlib.sha256("\n".join([str(settings.STATIC_ROOT), *facts]).encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    main()

@@ -40,7 +40,7 @@ def make_program(part: str, config: StackConfig) -> Program:
 
 def preparation(config: StackConfig) -> Program:
     """Runs to its end: migrates, collects static files, makes the two accounts, seeds."""
-    arguments = ["-m", "ota_console.demo.prepare", "--devices", str(config.devices)]
+    arguments = ["-m", "django", "prepare_demo", "--devices", str(config.devices)]
     environment = {
         **config.environment(),
         "OPERATOR_PASSWORD": config.secrets.operator_password,

@@ -9,7 +9,7 @@ class AppliedEntry(models.Model):
     token = models.CharField(max_length=32)
     """Names the attempt: tells after a lost connection whether its commit arrived."""
     fingerprints = models.BinaryField()
-    """Joined `session.fingerprint`s of the reports in it."""
+    """Joined `session.fingerprint`s of what is in it, requests left out."""
 
     class Meta:
         verbose_name_plural = "applied entries"

@@ -54,6 +54,8 @@ class Worker(threading.Thread):
     def __init__(self, *, batcher: Batcher[Received], sink: Sink, link: BrokerLink, stop: threading.Event) -> None:
         super().__init__(name="gateway-worker", daemon=True)
         self.failure: BaseException | None = None
+        self.settled_count = 0
+        """Messages that were acknowledged."""
         self._batcher = batcher
         self._sink = sink
         self._link = link
@@ -78,6 +80,7 @@ class Worker(threading.Thread):
         batch = [received for received in gathered if received.connection == connection_no]
         if batch:
             settled = self._sink.settle(batch)
+            self.settled_count += len(settled.acknowledged)
             self._link.finish(connection_no=connection_no, replies=settled.replies, acknowledged=settled.acknowledged)
         return len(batch)
 
@@ -93,6 +96,18 @@ class Gateway:
         self._holder = holder or f"{socket.gethostname()[:40]}:{os.getpid()}"
         self._stopping = threading.Event()
         self._beats_until_heartbeat = 0
+        self._link: BrokerLink | None = None
+        self._worker: Worker | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """This gateway is the active one, and the broker has taken it."""
+        return self._link is not None and self._link.is_connected
+
+    @property
+    def settled_count(self) -> int:
+        """Messages that were committed and acknowledged."""
+        return self._worker.settled_count if self._worker else 0
 
     def stop(self) -> None:
         """Finish what is in hand and end."""
@@ -102,8 +117,8 @@ class Gateway:
         """Stand by, then work. Answers the process's exit code: 0 when stopped, 1 when something failed."""
         if not self._stand_by():
             return 0
-        link = self._link()
-        worker = self._worker(link)
+        link = self._link = self._make_link()
+        worker = self._worker = self._make_worker(link)
         log.info("gateway.active", holder=self._holder)
         link.start()
         worker.start()
@@ -114,12 +129,12 @@ class Gateway:
         log.info("gateway.stopped")
         return 0 if is_well else 1
 
-    def _link(self) -> BrokerLink:
+    def _make_link(self) -> BrokerLink:
         config = self._config
         batcher: Batcher[Received] = Batcher()
         return BrokerLink(endpoint=config.endpoint, client_id=config.client_id, batcher=batcher, version=config.version)
 
-    def _worker(self, link: BrokerLink) -> Worker:
+    def _make_worker(self, link: BrokerLink) -> Worker:
         sink = Sink(apply=self._apply, clock=self._clock, holder=self._holder, stop=self._stopping)
         return Worker(batcher=link.batcher, sink=sink, link=link, stop=self._stopping)
 

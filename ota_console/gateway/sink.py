@@ -25,7 +25,7 @@ from django.db import (
 
 from batches_app.engine.ingest import IngestResult, Reply
 from devices_app.protocol.parsing import parse
-from devices_app.protocol.payloads import Dropped, DropReason, Inbound, Presence, ProgressReport, VersionReport
+from devices_app.protocol.payloads import Dropped, DropReason, FileDownload, Inbound, LegacyRequest, PullRequest
 from ota_console.core.ids import new_public_id
 from ota_console.gateway import journal as stored
 from ota_console.gateway.session import Backoff, Journal, Received, fingerprint
@@ -39,8 +39,8 @@ FIRST_WAIT_SECONDS: Final = 0.05
 MOST_WAIT_SECONDS: Final = 5.0
 SINGLE_TRIES: Final = 3
 """A lost race looks like bad data (a unique constraint): a single message gets this many chances."""
-REPORTS: Final = (ProgressReport, VersionReport, Presence)
-"""What is not applied again when it is delivered again. Requests are: their reply may have been lost."""
+REQUESTS: Final = (PullRequest, LegacyRequest, FileDownload)
+"""What is applied again when it is delivered again, since the reply may have been lost. Nothing else is."""
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +100,7 @@ class Sink:
         entries = []
         for received in batch:
             said = parse(received.topic, received.payload)
-            if isinstance(said, REPORTS) and self._journal.was_applied(received):
+            if not isinstance(said, REQUESTS) and self._journal.was_applied(received):
                 settled.acknowledged.append(received)
             else:
                 entries.append(Entry(received, said))
@@ -141,7 +141,7 @@ class Sink:
 
     def _commit(self, entries: Sequence[Entry]) -> IngestResult:
         said = [entry.said for entry in entries]
-        marks = b"".join(fingerprint(entry.received) for entry in entries if isinstance(entry.said, REPORTS))
+        marks = b"".join(fingerprint(entry.received) for entry in entries if not isinstance(entry.said, REQUESTS))
         token = new_public_id(self._clock())
         entry_id, result = self._until_possible(lambda: self._transaction(said, marks, token))
         self._forgettable = self._journal.add(entry_id, marks)

@@ -77,11 +77,13 @@ class _Line:
 def policy_of(batch: Batch) -> Policy:
     """The rules that a batch gives to its tasks. Expects `package` to be loaded."""
     allowed = frozenset(batch.source_versions) or None
-    if batch.package.source_version and batch.package.kind == batch.package.Kind.DELTA:
+    is_delta = batch.package.kind == batch.package.Kind.DELTA
+    if is_delta and batch.package.source_version:
         allowed = frozenset({batch.package.source_version})
     return Policy(
         target_version=batch.target_version,
         allowed_sources=allowed,
+        is_delta=is_delta,
         retry_limit=batch.retry_count or 0,
         retry_interval_minutes=batch.retry_interval_minutes or 0,
         notify_timeout_minutes=batch.notify_timeout_minutes,

@@ -96,6 +96,8 @@ class Policy(NamedTuple):
     target_version: str
     allowed_sources: frozenset[str] | None = None
     """Versions the device must still be on before a push; None: any (full package without source versions)."""
+    is_delta: bool = False
+    """A delta package only fits its source version, whatever went wrong before."""
     retry_limit: int = 0
     retry_interval_minutes: int = 0
     notify_timeout_minutes: int | None = None
@@ -348,12 +350,15 @@ def is_being_canceled(task: TaskFacts) -> bool:
 def _may_start_from(task: TaskFacts, current_version: str) -> bool:
     """An edit of the source versions holds for later matches.
 
-    A task keeps the one that it was matched with (rules.md §7).
+    A task keeps the one that it was matched with (rules.md §7). A retry because of a foreign version is a push to that
+    version (seed), unless the package is a delta.
     """
     allowed = task.policy.allowed_sources
+    is_mismatch_retried = task.is_retry_pending and task.reason == Reason.VERSION_MISMATCH
     return (
         allowed is None
         or current_version in allowed
+        or (is_mismatch_retried and not task.policy.is_delta)
         or bool(current_version and current_version == task.source_version)
     )
 

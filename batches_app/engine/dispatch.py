@@ -28,6 +28,7 @@ from batches_app.domain.states import (
     LEASE,
     BatchStatus,
     PushDue,
+    Reason,
     TaskFacts,
     TaskStatus,
     Verdict,
@@ -137,6 +138,7 @@ def _decide_due(batch: Batch, rows: Sequence[sql.DueRow], now: datetime) -> tupl
             push_no=row.push_no,
             source_version=row.source_version,
             is_retry_pending=bool(row.is_retry_pending),
+            reason=Reason(row.reason),
         )
         decision = decide(facts, PushDue(row.current_version), now)
         if decision.verdict is Verdict.APPLIED and is_unfinished(decision.facts.status):

@@ -346,6 +346,18 @@ def test_otherwise_the_source_version_becomes_the_devices_current_one_at_the_fir
     assert (task.source_version, task.attempt, task.status) == ("1.3", 1, IN_PROGRESS)
 
 
+def test_the_retry_of_an_unexpected_version_is_pushed(device: Device, package: UpdatePackage) -> None:
+    """Seed: the system automatically retries … a version that was neither the source version nor the target."""
+    batch = launch(package, NOW, source_versions=("1.0",), retry_interval_minutes=0, retry_count=1)
+    push_and_record(batch)
+    said(progress(device, 5), version(device, "1.3"), at=NOW + minutes(1))
+    assert push_and_record(batch, at=NOW + minutes(1)) == 1
+    said(progress(device, 5), version(device, "1.3"), version(device, "2.0"), at=NOW + minutes(2))
+    task = task_of(batch, device)
+    assert (task.status, task.attempt, task.push_no) == (SUCCEEDED, 1, 2)
+    assert_counters_are_true()
+
+
 def test_a_push_again_within_an_attempt_keeps_the_source_version(device: Device, package: UpdatePackage) -> None:
     """… at the *first* push of each attempt."""
     batch = launch(package, NOW)

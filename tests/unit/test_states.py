@@ -175,6 +175,23 @@ def test_a_foreign_version_while_upgrading_is_retried() -> None:
     assert (after.status, after.is_retry_pending, after.reason) == (IN_PROGRESS, True, Reason.VERSION_MISMATCH)
 
 
+def test_the_retry_of_a_foreign_version_is_a_push_to_that_version() -> None:
+    """Seed: the system automatically retries; the version that it is pushed to becomes the attempt's source."""
+    policy = RETRYING._replace(allowed_sources=frozenset({"1.0"}))
+    waiting = decide(task(IN_PROGRESS, policy), FOREIGN, NOW).facts
+    pushed = decide(waiting, PushDue(FOREIGN.version), NOW + timedelta(minutes=10)).facts
+    assert (pushed.status, pushed.push_no, pushed.source_version) == (IN_PROGRESS, 2, FOREIGN.version)
+    assert decide(pushed, PushDue(FOREIGN.version), NOW + timedelta(minutes=11)).facts.status == IN_PROGRESS
+
+
+def test_a_delta_package_is_not_pushed_to_a_foreign_version() -> None:
+    """rules.md §7: delta package: the device's version must still be its source."""
+    policy = RETRYING._replace(allowed_sources=frozenset({"1.0"}), is_delta=True)
+    waiting = decide(task(IN_PROGRESS, policy), FOREIGN, NOW).facts
+    after = decide(waiting, PushDue(FOREIGN.version), NOW + timedelta(minutes=10)).facts
+    assert (after.status, after.reason) == (FAILED, Reason.SOURCE_VERSION_CHANGED)
+
+
 @pytest.mark.parametrize("event", [DeviceFailure(-1), FOREIGN])
 def test_what_comes_while_a_retry_waits_is_recorded_not_counted(event: Event) -> None:
     """Messages come twice."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ota_console.core import clock
+from ota_console.demo.prepared import is_prepared, mark_prepared
 from ota_console.demo.processes import Child, LineSink, NotReadyError, wait_until
 from ota_console.demo.redis_server import reap_leftover
 from ota_console.demo.stack_config import ENVIRONMENT_FILE, StackConfig, write_private
@@ -79,8 +80,8 @@ class Stack:
         self._start_all(part for part in rest if part == "simulator")
 
     def prepare(self) -> None:
-        """Migrate and seed. Raises NotReadyError where that fails."""
-        if self._must_stop:
+        """Migrate and seed, unless nothing changed since the last time. Raises NotReadyError where that fails."""
+        if self._must_stop or is_prepared(self.config):
             return
         child = Child(preparation(self.config), self._sink)
         self._children["prepare"] = child
@@ -90,6 +91,8 @@ class Stack:
         del self._children["prepare"]
         if code != 0 and not self._must_stop:
             raise NotReadyError(f"The data could not be prepared (exit code {code}).")
+        if code == 0:
+            mark_prepared(self.config)
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until /readyz says that database, Redis, broker, gateway and a worker answer."""

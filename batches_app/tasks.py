@@ -59,8 +59,11 @@ def reconcile() -> None:
     runs.reconcile()
 
 
-class _UntilOthersTurn(threading.Event):
-    """Set when the worker is asked to end or another one drives the pushes: the push loop looks at it before each chunk."""
+class UntilOthersTurn(threading.Event):
+    """Set when the worker is asked to end or another one drives the pushes.
+
+    The push loop looks at it before each chunk.
+    """
 
     def __init__(self, turn: Turn) -> None:
         super().__init__()
@@ -77,4 +80,4 @@ def dispatch() -> None:
         if not turn.is_mine():
             return
         with closing(open_publisher()) as publisher:
-            push_loop.run(publisher=publisher, seconds=DISPATCH_SECONDS, stop=_UntilOthersTurn(turn))
+            push_loop.run(publisher=publisher, seconds=DISPATCH_SECONDS, stop=UntilOthersTurn(turn))

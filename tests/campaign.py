@@ -1,4 +1,7 @@
-"""Short ways to launch, cancel and look, for tests of batches. They go through the product's own commands and engine."""
+"""Short ways to launch, cancel and look, for tests of batches.
+
+They go through the product's own commands and engine.
+"""
 
 from datetime import datetime
 from functools import partial

@@ -1,12 +1,12 @@
-"""Cancel batches and device updates. What was asked is written on the batch row first and obeyed everywhere (rules.md §3).
+"""Cancel batches and device updates.
 
-Cancels of many return at once and are carried out in slices by `engine.cancel`.
+What was asked is written on the batch row first and obeyed everywhere (rules.md §3). Cancels of many return at once and
+are carried out in slices by `engine.cancel`.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
 from typing import Final
 
 from django.db import transaction
@@ -90,8 +90,8 @@ def _ask(row: Batch, states: Collection[TaskStatus], reason: Reason, now: dateti
 def cancel_tasks_by_state(*, batch: str, states: Collection[TaskStatus], actor: Actor, now: datetime) -> CancelStarted:
     """Cancel all tasks of a batch, running or ended, that are in one of the given unfinished states (rules.md §3).
 
-    The console offers Pending Confirmation, To Be Pushed and Pushed; the RPC API all four. The batch itself goes on, unless no
-    task is left. Raises `NotFound`, `Invalid` {"states"} where none or an ended state is given.
+    The console offers Pending Confirmation, To Be Pushed and Pushed; the RPC API all four. The batch itself goes on,
+    unless no task is left. Raises `NotFound`, `Invalid` {"states"} where none or an ended state is given.
     """
     wanted = frozenset(states)
     if not wanted or not wanted <= EVERY_STATE:
@@ -108,10 +108,13 @@ def cancel_tasks_by_state(*, batch: str, states: Collection[TaskStatus], actor: 
     return CancelStarted(public_id=batch, task_count=count)
 
 
-def cancel_tasks(*, tasks: Sequence[str], actor: Actor, now: datetime, batch: str | None = None) -> tuple[TaskResult, ...]:
-    """Cancel single tasks, Upgrading ones too, by public id, at most 200 at once (seed). One result per id, in the given order.
+def cancel_tasks(
+    *, tasks: Sequence[str], actor: Actor, now: datetime, batch: str | None = None
+) -> tuple[TaskResult, ...]:
+    """Cancel single tasks, Upgrading ones too, by public id, at most 200 at once (seed).
 
-    With `batch` (public id), tasks of other batches count as unknown. An ended task is a no-op and reported as such.
+    One result per id, in the given order. With `batch` (public id), tasks of other batches count as unknown. An ended
+    task is a no-op and reported as such.
     """
     event = Cancel(Reason.CANCELED_BY_OPERATOR, actor.name)
     with transaction.atomic():
@@ -123,10 +126,10 @@ def cancel_tasks(*, tasks: Sequence[str], actor: Actor, now: datetime, batch: st
 def cancel_by_device(
     *, package: str, device_names: Sequence[str], actor: Actor, now: datetime, batch: str | None = None
 ) -> tuple[TaskResult, ...]:
-    """Cancel the unfinished tasks that these devices (at most 200 names) have with the package, or only in one batch of it.
+    """Cancel the unfinished tasks of these devices (at most 200 names) with the package, or only in one batch of it.
 
-    To Be Pushed, Pushed and Upgrading (vendor reference §3.7). Public ids. One result per task, and one with code `no_task` per
-    device without any. Raises `NotFound` (package, batch of the package), `Invalid` {"device_names"}.
+    To Be Pushed, Pushed and Upgrading (vendor reference §3.7). Public ids. One result per task, and one with code
+    `no_task` per device without any. Raises `NotFound` (package, batch of the package), `Invalid` {"device_names"}.
     """
     names = tuple(dict.fromkeys(device_names))
     if not 1 <= len(names) <= MAX_TASKS:

@@ -1,4 +1,7 @@
-"""Confirm device updates in the app's place, and start ended ones again (vendor reference §3.8; rules.md §2, §3, §7)."""
+"""Confirm device updates in the app's place, and start ended ones again (vendor reference §3.8.
+
+Rules.md §2, §3, §7).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,10 +33,10 @@ MAX_TASKS: Final = 200
 
 
 def confirm_tasks(*, tasks: Sequence[str], actor: Actor, now: datetime) -> tuple[TaskResult, ...]:
-    """CONFIRM → To Be Pushed, only within [start, finish) of the batch. Public ids, at most 200. One result per id, in order.
+    """CONFIRM → To Be Pushed, only within [start, finish) of the batch. Public ids, at most 200.
 
-    Refused per task with a code: `unknown_task`, `not_waiting_for_confirmation`, `before_schedule`, `after_finish`,
-    `being_canceled`. Raises `Invalid` {"tasks"} for none or too many ids.
+    One result per id, in order. Refused per task with a code: `unknown_task`, `not_waiting_for_confirmation`,
+    `before_schedule`, `after_finish`, `being_canceled`. Raises `Invalid` {"tasks"} for none or too many ids.
     """
     wanted = check_task_ids(tasks, MAX_TASKS)
     with transaction.atomic():
@@ -55,12 +58,12 @@ def confirm_tasks(*, tasks: Sequence[str], actor: Actor, now: datetime) -> tuple
 def reupgrade_tasks(
     *, tasks: Sequence[str], actor: Actor, now: datetime, batch: str | None = None
 ) -> tuple[TaskResult, ...]:
-    """Update failed, Canceled → To Be Pushed; reopens a COMPLETED batch. Public ids, at most 200. One result per id, in order.
+    """Update failed, Canceled → To Be Pushed; reopens a COMPLETED batch. Public ids, at most 200.
 
-    With `batch` (public id), tasks of other batches count as unknown. Refused per task with a code: `unknown_task`,
-    `not_ended`, `already_updated`, `never_confirmed`, `after_finish`, `batch_canceled`, `being_canceled`, `lane_held` (another
-    unfinished update of the device), `device_deleted`. A device that reports the target version by now is Updated at once.
-    Raises `Invalid` {"tasks"} for none or too many ids.
+    One result per id, in order. With `batch` (public id), tasks of other batches count as unknown. Refused per task
+    with a code: `unknown_task`, `not_ended`, `already_updated`, `never_confirmed`, `after_finish`, `batch_canceled`,
+    `being_canceled`, `lane_held` (another unfinished update of the device), `device_deleted`. A device that reports the
+    target version by now is Updated at once. Raises `Invalid` {"tasks"} for none or too many ids.
     """
     wanted = check_task_ids(tasks, MAX_TASKS)
     with transaction.atomic():
@@ -105,7 +108,9 @@ class _Reupgrade:
                 return refused(task.public_id, task.device_name, "being_canceled")
             if self._is_lane_held(task, batch):
                 return refused(task.public_id, task.device_name, "lane_held")
-            task.facts = task.facts._replace(is_offline=not self.is_online[task.device_id])  # ended tasks are not kept told
+            task.facts = task.facts._replace(
+                is_offline=not self.is_online[task.device_id]
+            )  # ended tasks are not kept told
         decision = self.moves.apply(task, Reupgrade(self.actor.name))
         if decision.verdict is Verdict.APPLIED:
             self.holders.add((task.device_id, task.module_id, batch.is_multi_module))
@@ -127,7 +132,10 @@ class _Reupgrade:
             self.moves.apply(task, VersionReported(target, is_change=False))
 
     def finish(self) -> None:
-        """Write tasks and the batches that go on; the package of a verify batch is being verified again (rules.md §3)."""
+        """Write tasks and the batches that go on.
+
+        The package of a verify batch is being verified again (rules.md §3).
+        """
         self.moves.flush()
         for pk in sorted(self.reopened):
             batch = self.batches[pk]

@@ -35,7 +35,10 @@ CHUNK: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedList:
-    """A list and what was left out of it; the bad lines are downloadable as CSV `line,name,reason` (`DeviceList.bad_lines`)."""
+    """A list and what was left out of it.
+
+    The bad lines are downloadable as CSV `line,name,reason` (`DeviceList.bad_lines`).
+    """
 
     device_list_id: int
     public_id: str
@@ -44,18 +47,20 @@ class CreatedList:
 
 
 def create_device_list(*, product: str, names: Sequence[str], actor: Actor, now: datetime) -> CreatedList:
-    """A list of the named devices of the product with this product key; unknown, malformed and repeated names become bad lines.
+    """A list of the named devices of the product with this product key.
 
-    Raises `NotFound` (product), `Invalid` {"device_names"} where nothing or more than `MAX_NAMES` is named, or nothing that exists.
+    Unknown, malformed and repeated names become bad lines. Raises `NotFound` (product), `Invalid` {"device_names"}
+    where nothing or more than `MAX_NAMES` is named, or nothing that exists.
     """
     return _create("device_names", product, "\n".join(name.replace("\n", " ") for name in names), "", actor, now)
 
 
 def upload_device_list(*, product: str, file: BinaryIO, file_name: str, actor: Actor, now: datetime) -> CreatedList:
-    """A list from a CSV or TXT file, one device name a line: UTF-8 with or without BOM, any line ends, quotes, a header line.
+    """A list from a CSV or TXT file, one device name a line.
 
-    Raises `NotFound` (product), `Invalid` {"file"} where the file is larger than `MAX_UPLOAD_BYTES`, names more than
-    `MAX_NAMES`, is not UTF-8 text, or names no device at all.
+    UTF-8 with or without BOM, any line ends, quotes, a header line. Raises `NotFound` (product), `Invalid` {"file"}
+    where the file is larger than `MAX_UPLOAD_BYTES`, names more than `MAX_NAMES`, is not UTF-8 text, or names no device
+    at all.
     """
     content = file.read(MAX_UPLOAD_BYTES + 1)
     if len(content) > MAX_UPLOAD_BYTES:

@@ -1,4 +1,7 @@
-"""Edit a running batch: rate values and tags; for dynamic batches source versions and time-out too (seed; vendor reference §2.4)."""
+"""Edit a running batch: rate values and tags; for dynamic batches source versions and time-out too (seed.
+
+Vendor reference §2.4).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +41,7 @@ class BatchEdit:
     tags: Sequence[tuple[str, str]] | Keep = KEEP
     source_versions: Sequence[str] | Keep = KEEP
     """Version-based dynamic batches only; holds for later matches (rules.md §7)."""
-    timeout_minutes: int | None | Keep = KEEP
+    timeout_minutes: int | Keep | None = KEEP
     """Dynamic batches only; holds for tasks made afterwards (rules.md §7)."""
 
 
@@ -54,11 +57,12 @@ class Edited:
 def edit_batch(
     *, batch: str, edit: BatchEdit, actor: Actor, now: datetime, expected_updated_at: datetime | None = None
 ) -> Edited:
-    """Change a batch that is Upgrading (a paused one too). `batch` is its public id. Takes effect within 5 s (rules.md §4).
+    """Change a batch that is Upgrading (a paused one too). `batch` is its public id.
 
-    Raises `NotFound`; `Conflict` code `batch_not_upgrading`, or `edited_meanwhile` where `expected_updated_at` is given and
-    somebody changed the batch since; `Invalid` with errors by field: `rate_kind`, `rate_per_minute`, `rate_base_per_minute`,
-    `rate_factor`, `rate_notified_step`, `rate_succeeded_step`, `tags`, `source_versions`, `timeout_minutes`.
+    Takes effect within 5 s (rules.md §4). Raises `NotFound`; `Conflict` code `batch_not_upgrading`, or
+    `edited_meanwhile` where `expected_updated_at` is given and somebody changed the batch since; `Invalid` with errors
+    by field: `rate_kind`, `rate_per_minute`, `rate_base_per_minute`, `rate_factor`, `rate_notified_step`,
+    `rate_succeeded_step`, `tags`, `source_versions`, `timeout_minutes`.
     """
     with transaction.atomic():
         row = lock_batch(batch)
@@ -90,7 +94,9 @@ _COLUMNS: Final = (
 
 def _check_state(row: Batch, expected_updated_at: datetime | None) -> None:
     if row.status != BatchStatus.IN_PROGRESS:
-        raise Conflict("batch_not_upgrading", gettext("Only a batch that is Upgrading can be edited. Nothing was changed."))
+        raise Conflict(
+            "batch_not_upgrading", gettext("Only a batch that is Upgrading can be edited. Nothing was changed.")
+        )
     if expected_updated_at is not None and row.updated_at != expected_updated_at:
         message = gettext("Not saved. Somebody changed this batch meanwhile. Reload the values and try again.")
         raise Conflict("edited_meanwhile", message)
@@ -180,4 +186,6 @@ def _replace_tags(row: Batch, tags: Sequence[tuple[str, str]]) -> bool:
 
 def _plain(before: dict[str, Any], changed: Sequence[str]) -> dict[str, Any]:
     """The old values as plain JSON, for the audit."""
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in before.items() if name in changed}
+    return {
+        name: str(value) if isinstance(value, Decimal) else value for name, value in before.items() if name in changed
+    }

@@ -1,6 +1,6 @@
-"""Launch a batch: check every rule, write the batch's row, answer at once; the tasks are written by `engine.launch` in slices.
+"""Launch a batch: check every rule, write the batch's row, answer at once.
 
-The request may count devices but never writes a row per device.
+The tasks are written by `engine.launch` in slices. The request may count devices but never writes a row per device.
 """
 
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ def launch_batch(*, request: LaunchRequest, actor: Actor, now: datetime) -> Laun
 
     Raises `NotFound` for an unknown package; `Invalid` with `errors` per field of `LaunchRequest` ("device_names",
     "rate_factor" …; "" for the whole); `Conflict` with code `scope_changed` where `fingerprint` no longer holds,
-    `package_not_launchable` where the package's status forbids it, and `dynamic_batch_running` where the package has a running
-    dynamic batch.
+    `package_not_launchable` where the package's status forbids it, and `dynamic_batch_running` where the package has a
+    running dynamic batch.
     """
     with transaction.atomic():
         found = rules.find(request, lock=True)
@@ -69,19 +69,21 @@ def launch_batch(*, request: LaunchRequest, actor: Actor, now: datetime) -> Laun
         BatchCounts.objects.create(batch=batch)
         PackageCounts.objects.get_or_create(package=found.package)
         _mark_package(request, found.package, now)
-        outbox.append(
-            events=[events.batch_changed(batch=batch.public_id, package=found.package.public_id)], now=now
-        )
-        names = {"kind": request.kind.name, "selection": request.selection.name, "target": Batch.Target(batch.target).name}
+        outbox.append(events=[events.batch_changed(batch=batch.public_id, package=found.package.public_id)], now=now)
+        names = {
+            "kind": request.kind.name,
+            "selection": request.selection.name,
+            "target": Batch.Target(batch.target).name,
+        }
         note(batch, "batch.launch", actor=actor, now=now, detail=names)
         enqueue("batches_app.launch", batch.pk)
     return Launched(batch_id=batch.pk, public_id=batch.public_id)
 
 
 def check_launch(*, request: LaunchRequest, now: datetime) -> dict[str, list[str]]:
-    """The errors `launch_batch` would raise as `Invalid`, by field; empty where it would go through. For forms of several steps.
+    """The errors `launch_batch` would raise as `Invalid`, by field; empty where it would go through.
 
-    Raises `NotFound` and `Conflict` as `launch_batch` does.
+    For forms of several steps. Raises `NotFound` and `Conflict` as `launch_batch` does.
     """
     found = rules.find(request)
     rules.check_package(request, found.package)
@@ -130,8 +132,21 @@ def _check_verify(errors: Errors, request: LaunchRequest, found: rules.Found) ->
     _refuse_others(
         errors,
         request,
-        ("device_list", "group", "source_versions", "gray_percent", "dynamic_mode", "schedule_at", "finish_at", "rate_kind")
-        + ("rate", "retry_interval_minutes", "retry_count", "busy_policy", "is_multi_module"),
+        (
+            "device_list",
+            "group",
+            "source_versions",
+            "gray_percent",
+            "dynamic_mode",
+            "schedule_at",
+            "finish_at",
+            "rate_kind",
+            "rate",
+            "retry_interval_minutes",
+            "retry_count",
+            "busy_policy",
+            "is_multi_module",
+        ),
         gettext("A verification cannot set this."),
     )
     rules.check_names(errors, request.device_names, found.package, limit=policy.MAX_VERIFY_DEVICES)

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from batches_app.domain.pacing import Rate
 from batches_app.models import Batch
+
+UNLIMITED: Final = Rate(per_minute=None)
+"""Push as fast as the broker takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +40,11 @@ class LaunchRequest:
     schedule_at: datetime | None = None
     finish_at: datetime | None = None
     rate_kind: Batch.RateKind = Batch.RateKind.CONSTANT
-    rate: Rate = Rate(None)
-    """Mistakes stand under the names of the batch's columns: `rate_per_minute`, `rate_base_per_minute`, `rate_factor` …"""
+    rate: Rate = UNLIMITED
+    """Mistakes stand under the names of the batch's columns.
+
+    `rate_per_minute`, `rate_base_per_minute`, `rate_factor` …
+    """
     retry_interval_minutes: int | None = None
     retry_count: int | None = None
     timeout_minutes: int | None = None
@@ -50,4 +57,7 @@ class LaunchRequest:
     tags: tuple[tuple[str, str], ...] = ()
     # review
     fingerprint: str = ""
-    """Of the reviewed `scope.ScopeCounts`; where the fleet differs now, the launch asks to review again. Empty: no check."""
+    """Of the reviewed `scope.ScopeCounts`; where the fleet differs now, the launch asks to review again.
+
+    Empty: no check.
+    """

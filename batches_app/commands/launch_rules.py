@@ -1,7 +1,7 @@
 """The rules of a launch that need the database: what the package, the devices, the groups and other batches allow.
 
-Reads only. Every mistake is a complete sentence under the field of `LaunchRequest` that it is about. Source: vendor reference
-§2.1 … §2.6, rules.md §2 … §4.
+Reads only. Every mistake is a complete sentence under the field of `LaunchRequest` that it is about. Source: vendor
+reference §2.1 … §2.6, rules.md §2 … §4.
 """
 
 from collections.abc import Sequence
@@ -81,7 +81,9 @@ def _update_refusal(status: UpdatePackage.Status) -> str:
     return {
         UpdatePackage.Status.NOT_VERIFIED: gettext("Verify this package first."),
         UpdatePackage.Status.VERIFYING: gettext("This package is still being verified. Wait for the result."),
-        UpdatePackage.Status.VERIFICATION_FAILED: gettext("The verification of this package failed. Verify it again first."),
+        UpdatePackage.Status.VERIFICATION_FAILED: gettext(
+            "The verification of this package failed. Verify it again first."
+        ),
     }.get(status, "")
 
 
@@ -97,7 +99,10 @@ def check_files(errors: Errors, request: LaunchRequest, package: UpdatePackage) 
 
 
 def check_names(errors: Errors, names: Sequence[str], package: UpdatePackage, *, limit: int) -> None:
-    """Devices named one by one: a few, each once, of the product, and right for a delta package (vendor reference §2.1, §2.2)."""
+    """Devices named one by one.
+
+    A few, each once, of the product, and right for a delta package (vendor reference §2.1, §2.2).
+    """
     messages = errors["device_names"]
     if not names:
         messages.append(gettext("Name at least one device."))
@@ -165,7 +170,9 @@ def check_same_modes(errors: Errors, request: LaunchRequest, group: DeviceGroup)
         )
     if any(busy_policy != request.busy_policy for _, busy_policy in modes):
         errors["busy_policy"].append(
-            gettext("Another running dynamic batch of this group treats earlier updates in another way. They must be equal.")
+            gettext(
+                "Another running dynamic batch of this group treats earlier updates in another way. They must be equal."
+            )
         )
 
 
@@ -188,5 +195,5 @@ def scope_of_request(request: LaunchRequest, found: Found) -> Scope:
         gray_percent=request.gray_percent if request.target == Target.GRAY and not is_dynamic else None,
         busy_policy=request.busy_policy,
         is_multi_module=request.is_multi_module,
-        is_later_only=is_dynamic and request.dynamic_mode == 2,
+        is_later_only=is_dynamic and request.dynamic_mode == scopes.LATER_ONLY,
     )

@@ -1,4 +1,7 @@
-"""Pause and resume a running batch (rules.md §3): a flag on Upgrading; nothing is sent to devices that have not started."""
+"""Pause and resume a running batch (rules.md §3): a flag on Upgrading.
+
+Nothing is sent to devices that have not started.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +58,7 @@ def _lock_running(public_id: str) -> Batch:
     row = lock_batch(public_id)
     if row.status != BatchStatus.IN_PROGRESS:
         raise Conflict(
-            "batch_not_upgrading", gettext("Only a batch that is Upgrading can be paused or resumed. Nothing was changed.")
+            "batch_not_upgrading",
+            gettext("Only a batch that is Upgrading can be paused or resumed. Nothing was changed."),
         )
     return row

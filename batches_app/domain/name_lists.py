@@ -1,6 +1,7 @@
 """Reading device names out of a CSV or TXT file as people make them. Pure; knows nothing of which devices exist.
 
-One name a line, the first column counts; a byte order mark, any line ends, quotes, blank lines and a header line are tolerated.
+One name a line, the first column counts; a byte order mark, any line ends, quotes, blank lines and a header line are
+tolerated.
 """
 
 import re

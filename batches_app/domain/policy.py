@@ -33,7 +33,10 @@ MAX_SOURCE_VERSIONS_IN_EDIT: Final = 30
 """Vendor reference §2.4: an edit may list more than a launch."""
 MAX_TAGS: Final = 10
 MAX_TAGS_LENGTH: Final = 4096
+MAX_TAG_VALUE_LENGTH: Final = 1024
 MAX_TITLE_LENGTH: Final = 100
+WHOLE: Final = 100
+"""Per cent."""
 MAX_VERIFY_DEVICES: Final = 10
 MAX_NAMES_IN_REQUEST: Final = 200
 """More devices than this go through a device list."""
@@ -57,12 +60,16 @@ def new_errors() -> Errors:
 def check_rate(errors: Errors, rate: Rate, *, is_variable: bool) -> None:
     """Update package push rate (vendor reference §2.7; rules.md §4). Fields carry the names of the batch's columns."""
     if rate.per_minute is not None and not 1 <= rate.per_minute <= MAX_RATE:
-        errors["rate_per_minute"].append(gettext_noop("Enter a rate of 1 to 100,000 devices per minute, or leave it empty."))
+        errors["rate_per_minute"].append(
+            gettext_noop("Enter a rate of 1 to 100,000 devices per minute, or leave it empty.")
+        )
     if is_variable:
         _check_variable_rate(errors, rate)
     elif (rate.base_per_minute, rate.factor, rate.notified_step, rate.succeeded_step) != (None, None, None, None):
         errors["rate_kind"].append(
-            gettext_noop("A constant rate has no base rate, growth factor or steps. Choose a variable rate to use them.")
+            gettext_noop(
+                "A constant rate has no base rate, growth factor or steps. Choose a variable rate to use them."
+            )
         )
 
 
@@ -76,8 +83,12 @@ def _check_variable_rate(errors: Errors, rate: Rate) -> None:
         errors["rate_base_per_minute"].append(gettext_noop("The base rate must not be higher than the highest rate."))
     if rate.factor is None or not low <= rate.factor <= high:
         errors["rate_factor"].append(gettext_noop("Enter a growth factor of 1.1 to 5."))
-    elif abs(rate.factor * 100 - round(rate.factor * 100)) > 1e-6:
+    elif round(rate.factor, 2) != rate.factor:
         errors["rate_factor"].append(gettext_noop("Enter the growth factor with at most two decimals."))
+    _check_steps(errors, rate)
+
+
+def _check_steps(errors: Errors, rate: Rate) -> None:
     if rate.notified_step is None and rate.succeeded_step is None:
         errors["rate_notified_step"].append(
             gettext_noop("Enter after how many notified devices, or after how many updated devices, the rate grows.")
@@ -94,7 +105,7 @@ def check_tags(errors: Errors, tags: Sequence[tuple[str, str]]) -> None:
         messages.append(gettext_noop("A batch has at most 10 tags."))
     if any(not _TAG_KEY.match(key) for key, _ in tags):
         messages.append(gettext_noop("A tag key has 1 to 30 characters: letters, digits and periods."))
-    if any(not 1 <= len(value) <= 1024 for _, value in tags):
+    if any(not 1 <= len(value) <= MAX_TAG_VALUE_LENGTH for _, value in tags):
         messages.append(gettext_noop("A tag value has 1 to 1,024 characters."))
     if len({key for key, _ in tags}) < len(tags):
         messages.append(gettext_noop("Each tag key may be used only once."))
@@ -108,7 +119,9 @@ def check_timeouts(errors: Errors, *, timeout_minutes: int | None, notify_timeou
     """Device upgrade time-out (vendor reference §3.5) and our NOT_ACKNOWLEDGED (rules.md §2)."""
     low, high = TIMEOUT_RANGE
     if timeout_minutes is not None and not low <= timeout_minutes <= high:
-        errors["timeout_minutes"].append(gettext_noop("Enter a time-out of 1 to 1,440 minutes, or leave it empty for none."))
+        errors["timeout_minutes"].append(
+            gettext_noop("Enter a time-out of 1 to 1,440 minutes, or leave it empty for none.")
+        )
     low, high = NOTIFY_TIMEOUT_RANGE
     if notify_timeout_minutes is not None and not low <= notify_timeout_minutes <= high:
         errors["notify_timeout_minutes"].append(
@@ -124,11 +137,16 @@ def check_retry(
     timeout_minutes: int | None,
     has_source_versions: bool,
 ) -> None:
-    """Automatic retry: fixed choices, shorter than the time-out, only with versions to be updated (seed; vendor §2.2)."""
+    """Automatic retry: fixed choices, shorter than the time-out, only with versions to be updated (seed.
+
+    Vendor §2.2).
+    """
     if interval_minutes is None and count is None:
         return
     if interval_minutes not in RETRY_INTERVALS:
-        errors["retry_interval_minutes"].append(gettext_noop("Choose to retry immediately, or after 10, 30, 60 or 1,440 minutes."))
+        errors["retry_interval_minutes"].append(
+            gettext_noop("Choose to retry immediately, or after 10, 30, 60 or 1,440 minutes.")
+        )
     elif timeout_minutes is not None and interval_minutes >= timeout_minutes:
         errors["retry_interval_minutes"].append(gettext_noop("The retry interval must be shorter than the time-out."))
     if count not in RETRY_COUNTS:
@@ -157,7 +175,9 @@ def check_source_versions(errors: Errors, versions: Sequence[str], *, target_ver
     if len(set(versions)) < len(versions):
         messages.append(gettext_noop("Each source version may be chosen only once."))
     if any(not _VERSION.match(version) for version in versions):
-        messages.append(gettext_noop("A version has 1 to 64 characters: letters, digits, periods, hyphens and underscores."))
+        messages.append(
+            gettext_noop("A version has 1 to 64 characters: letters, digits, periods, hyphens and underscores.")
+        )
     if target_version in versions:
         messages.append(gettext_noop("The destination version of the package cannot be a source version."))
     if not messages:
@@ -166,7 +186,7 @@ def check_source_versions(errors: Errors, versions: Sequence[str], *, target_ver
 
 def check_gray_percent(errors: Errors, percent: Decimal | None) -> None:
     """A share above 0 and up to 100, at most three decimals (vendor reference §2.2)."""
-    if percent is None or not percent.is_finite() or not 0 < percent <= 100:
+    if percent is None or not percent.is_finite() or not 0 < percent <= WHOLE:
         errors["gray_percent"].append(gettext_noop("Enter a percentage above 0 and up to 100."))
     elif percent != percent.quantize(Decimal("0.001")):
         errors["gray_percent"].append(gettext_noop("Enter the percentage with at most three decimals."))

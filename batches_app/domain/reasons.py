@@ -1,8 +1,10 @@
-"""Facts in words: the label of a device update, why it failed, why a command was refused, and one plain sentence that answers
-"why is this device not updated?".
+"""Facts in words.
 
-Pure. The labels are the seed's, word for word. Texts are English and marked for translation; they are translated, and their
-placeholders filled, where they are shown.
+The label of a device update, why it failed, why a command was refused, and one plain sentence that answers "why is this
+device not updated?".
+
+Pure. The labels are the seed's, word for word. Texts are English and marked for translation; they are translated, and
+their placeholders filled, where they are shown.
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,10 @@ from batches_app.domain.states import CONFIRM, IN_PROGRESS, NOTIFIED, QUEUED, SU
 def gettext_noop(text: str) -> str:
     """Mark a text for translation; it is translated where it is shown."""
     return text
+
+
+ALL_DONE: Final = 100
+"""Per cent; no proof of success (rules.md §2)."""
 
 
 class Text(NamedTuple):
@@ -57,7 +63,10 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.SCHEDULE_ENDED: gettext_noop("Finish time reached"),
     Reason.DEVICE_DELETED: gettext_noop("Device deleted"),
 }
-"""Short texts for table cells and counters. The device's own codes are shown before theirs: "−3 The verification failed"."""
+"""Short texts for table cells and counters.
+
+The device's own codes are shown before theirs: "−3 The verification failed".
+"""
 
 REFUSALS: Final[Mapping[str, str]] = {
     "unknown_task": gettext_noop("This device update does not exist."),
@@ -82,7 +91,8 @@ REFUSALS: Final[Mapping[str, str]] = {
 def label(status: TaskStatus, *, is_offline: bool, schedule_at: datetime | None, now: datetime) -> Text:
     """One of the seven labels; To Be Pushed in one of its three forms, in the precedence of rules.md §2.
 
-    `schedule_at` is the batch's. `%(time)s` is the start, to be written as YYYY/MM/DD hh:mm:ss in the reader's time zone.
+    `schedule_at` is the batch's. `%(time)s` is the start, to be written as YYYY/MM/DD hh:mm:ss in the reader's time
+    zone.
     """
     if status == QUEUED and schedule_at is not None and schedule_at > now:
         return Text(SCHEDULED_LABEL, {"time": f"{schedule_at:%Y/%m/%d %H:%M:%S}"})
@@ -121,9 +131,9 @@ def why_not_updated(task: TaskFacts, around: Situation, now: datetime) -> Text:
         return Text(gettext_noop("The device is disabled. Enable it, so that it can connect and be updated."))
     if task.is_retry_pending:
         return _why_retrying(task, now)
-    return {CONFIRM: _why_unconfirmed, QUEUED: _why_queued, NOTIFIED: _why_pushed, IN_PROGRESS: _why_upgrading}[task.status](
-        task, around, now
-    )
+    return {CONFIRM: _why_unconfirmed, QUEUED: _why_queued, NOTIFIED: _why_pushed, IN_PROGRESS: _why_upgrading}[
+        task.status
+    ](task, around, now)
 
 
 def _why_updated(task: TaskFacts) -> Text:
@@ -140,8 +150,12 @@ _FAILED: Final[Mapping[Reason, str]] = {
     Reason.VERSION_MISMATCH: gettext_noop(
         "The device reported a version that is neither its source version nor the new one, and no retry is left."
     ),
-    Reason.CONFLICT: gettext_noop("Another unfinished update held the device when this batch was launched (%(blocker)s)."),
-    Reason.NOT_ACKNOWLEDGED: gettext_noop("The device was notified but reported no progress within the notification time-out."),
+    Reason.CONFLICT: gettext_noop(
+        "Another unfinished update held the device when this batch was launched (%(blocker)s)."
+    ),
+    Reason.NOT_ACKNOWLEDGED: gettext_noop(
+        "The device was notified but reported no progress within the notification time-out."
+    ),
     Reason.SOURCE_VERSION_CHANGED: gettext_noop(
         "Before the push, the device reported a version that this batch does not update (%(version)s)."
     ),
@@ -165,7 +179,9 @@ def _why_failed(task: TaskFacts, around: Situation) -> Text:
         return Text(_FAILED[task.reason], values)
     if task.attempt:
         return Text(
-            gettext_noop("The device reported a failure (%(reason)s) after %(attempt)s retries; no automatic retry is left."),
+            gettext_noop(
+                "The device reported a failure (%(reason)s) after %(attempt)s retries; no automatic retry is left."
+            ),
             {"reason": reason_text(task.reason), "attempt": task.attempt},
         )
     return Text(gettext_noop("The device reported a failure (%(reason)s)."), {"reason": reason_text(task.reason)})
@@ -205,11 +221,13 @@ def _why_queued(task: TaskFacts, _around: Situation, now: datetime) -> Text:
 
 def _why_pushed(task: TaskFacts, _around: Situation, _now: datetime) -> Text:
     if task.is_offline:
-        return Text(gettext_noop("The device was notified and went offline before it reported progress. It is pushed again."))
+        return Text(
+            gettext_noop("The device was notified and went offline before it reported progress. It is pushed again.")
+        )
     return Text(gettext_noop("The device was notified and has not reported any progress yet."))
 
 
 def _why_upgrading(task: TaskFacts, _around: Situation, _now: datetime) -> Text:
-    if task.progress == 100:
+    if task.progress == ALL_DONE:
         return Text(gettext_noop("The device reported 100 percent; its new version has not been reported yet."))
     return Text(gettext_noop("The device is upgrading, %(progress)s percent so far."), {"progress": task.progress or 0})

@@ -1,7 +1,8 @@
-"""Carrying out a cancel, slice by slice. What is canceled stands on the batch's row since the operator asked (rules.md §3).
+"""Carrying out a cancel, slice by slice.
 
-Every claim, confirm, re-upgrade, match and launch slice reads it there under the row's lock, so a task that this has not
-reached yet moves no more. Resumable after any crash; safe to run twice; memory does not grow with the batch.
+What is canceled stands on the batch's row since the operator asked (rules.md §3). Every claim, confirm, re-upgrade,
+match and launch slice reads it there under the row's lock, so a task that this has not reached yet moves no more.
+Resumable after any crash; safe to run twice; memory does not grow with the batch.
 """
 
 from collections import Counter
@@ -26,7 +27,10 @@ RUNNING: Final = (BatchStatus.PLANNED, BatchStatus.IN_PROGRESS)
 
 
 def cancel_once(*, batch_id: int, now: datetime, slice_size: int = SLICE) -> bool:
-    """End the next slice of tasks; whether to go on at once. False too while the launch still writes tasks to be canceled."""
+    """End the next slice of tasks; whether to go on at once.
+
+    False too while the launch still writes tasks to be canceled.
+    """
     with transaction.atomic():
         rows = Batch.objects.select_related("package").select_for_update(no_key=True, of=("self",))
         batch = rows.filter(pk=batch_id).first()
@@ -37,7 +41,7 @@ def cancel_once(*, batch_id: int, now: datetime, slice_size: int = SLICE) -> boo
         moved = _cancel_slice(batch, states, through, now)
         _count(batch, moved, now)
         has_more = _next(batch, through)
-        batch.cancel_done_count += sum(m.count for m in moved.values())
+        batch.cancel_done_count += sum(m.task_count for m in moved.values())
         batch.save(update_fields=["cancel_mask", "cancel_cursor", "cancel_done_count", "launch_state"])
         outbox.append(events=_told(batch, moved), now=now)
     return has_more
@@ -52,9 +56,9 @@ def _cancel_slice(batch: Batch, states: list[TaskStatus], through: int, now: dat
 
 
 def _count(batch: Batch, moved: dict[TaskStatus, sql.Moved], now: datetime) -> None:
-    deltas = Counter(canceled=sum(m.count for m in moved.values()))
+    deltas = Counter(canceled=sum(m.task_count for m in moved.values()))
     for status, rows in moved.items():
-        deltas[STATUS_COLUMNS[status]] -= rows.count
+        deltas[STATUS_COLUMNS[status]] -= rows.task_count
         if status == TaskStatus.QUEUED:
             deltas["queued_offline"] -= rows.offline_count
     task_sql.move_batch_counts({batch.pk: deltas})
@@ -90,7 +94,7 @@ def _next(batch: Batch, through: int) -> bool:
 
 def _told(batch: Batch, moved: dict[TaskStatus, sql.Moved]) -> list[events.Event]:
     told = [events.batch_changed(batch=batch.public_id, package=batch.package.public_id)]
-    count = sum(m.count for m in moved.values())
+    count = sum(m.task_count for m in moved.values())
     if count:
         told.append(events.tasks_range(batch=batch.public_id, status=TaskStatus.CANCELED, count=count))
     return told

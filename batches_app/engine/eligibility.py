@@ -1,7 +1,7 @@
-"""Whether a running dynamic batch may make a task for a device now, as conditions of SQL (rules.md §7, matching and creating).
+"""Whether a running dynamic batch may make a task for a device now, as conditions of SQL (rules.md §7).
 
-A match is a version report (or the first connection of a device that reports none): so a device gets no second task for the
-same report, at most ten in all, and none after an operator canceled one.
+A match is a version report (or the first connection of a device that reports none): so a device gets no second task for
+the same report, at most ten in all, and none after an operator canceled one.
 """
 
 from dataclasses import replace
@@ -25,7 +25,7 @@ def scope_for_match(batch: Batch) -> Scope:
 
 def is_wanted(batch: Batch) -> list[Fragment]:
     """Beyond the scope: dynamic mode 2 wants only versions that were reported after the launch."""
-    if batch.dynamic_mode == 1:
+    if batch.dynamic_mode != scopes.LATER_ONLY:
         return []
     moment = "%s::timestamptz" if is_postgresql() else "%s"
     return [Fragment(f"v.reported_at > {moment}", (time_text(batch.created_at),))]
@@ -49,7 +49,8 @@ def conditions(batch: Batch) -> list[Fragment]:
 def next_match_no(batch: Batch) -> Fragment:
     """The number of the match that is being made."""
     return Fragment(
-        "(SELECT coalesce(max(n.match_no), 0) + 1 FROM batches_app_task n WHERE n.batch_id = %s AND n.device_id = d.id)",
+        "(SELECT coalesce(max(n.match_no), 0) + 1 FROM batches_app_task n WHERE n.batch_id = %s AND n.device_id = "
+        "d.id)",
         (batch.pk,),
     )
 

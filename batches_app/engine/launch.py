@@ -1,8 +1,8 @@
 """Writing a batch's tasks, slice by slice: resumable after any crash, in a bounded number of statements a slice.
 
 A slice locks its devices, then the batch's row, then the open tasks of these devices, and then writes (architecture,
-hotpath.md). What an operator wrote on the batch's row meanwhile, a cancel above all, is obeyed there. Memory does not grow with
-the batch: no device is ever read into Python.
+hotpath.md). What an operator wrote on the batch's row meanwhile, a cancel above all, is obeyed there. Memory does not
+grow with the batch: no device is ever read into Python.
 """
 
 from collections import Counter
@@ -34,7 +34,10 @@ SLICE_SQLITE: Final = 5_000
 """One writer at a time: a slice must not hold the database for long (hot path)."""
 RUNNING: Final = (BatchStatus.PLANNED, BatchStatus.IN_PROGRESS)
 CLOCK_TOLERANCE: Final = timedelta(seconds=30)
-"""How far the clocks of gateway and worker may differ, plus how long a slice takes: what moved since is looked at again."""
+"""How far the clocks of gateway and worker may differ, plus how long a slice takes.
+
+What moved since is looked at again.
+"""
 ONCE: Final = Fragment("1")
 """The match number of a task that is made at the launch."""
 
@@ -50,7 +53,7 @@ class Written:
     @property
     def count(self) -> int:
         """Tasks that exist now and did not before."""
-        return self.free.count + self.conflicts.total()
+        return self.free.task_count + self.conflicts.total()
 
 
 def default_slice_size() -> int:
@@ -59,7 +62,10 @@ def default_slice_size() -> int:
 
 
 def launch_once(*, batch_id: int, now: datetime, slice_size: int | None = None) -> bool:
-    """Do the next slice of a launch; whether there is more to do. Safe to call again, also by several workers at once."""
+    """Do the next slice of a launch; whether there is more to do.
+
+    Safe to call again, also by several workers at once.
+    """
     batch = Batch.objects.select_related("package", "group", "product").filter(pk=batch_id).first()
     if batch is None or batch.launch_state not in (Batch.LaunchState.WAITING, Batch.LaunchState.WRITING):
         return False
@@ -156,7 +162,7 @@ def write_slice(
     """
     held = sql.lock_open_tasks(part)
     gone = [o for o in held if o.gives_way]
-    if gone and sql.overwrite(part, task) != sum(o.count for o in gone):
+    if gone and sql.overwrite(part, task) != sum(o.task_count for o in gone):
         raise StepChanged
     conflicts: Counter[str] = Counter()
     left_out_count = 0
@@ -166,16 +172,19 @@ def write_slice(
         else:
             left_out_count = sql.count_busy(part)
     free = sql.insert_free(part, task, match_no)
-    if free.count + conflicts.total() + left_out_count != matched_count:
+    if free.task_count + conflicts.total() + left_out_count != matched_count:
         raise StepChanged
     return Written(free, conflicts, gone)
 
 
 def count_slice(batch: Batch, written: Written, now: datetime) -> None:
-    """Move the counters of the batch and of those that were overwritten, and tell the outbox; the caller's transaction."""
+    """Move the counters of the batch and of those that were overwritten, and tell the outbox.
+
+    The caller's transaction.
+    """
     by_batch: dict[int, Counter[str]] = {batch.pk: Counter(failed=written.conflicts.total())}
     status = TaskStatus.CONFIRM if batch.needs_confirm else TaskStatus.QUEUED
-    by_batch[batch.pk][STATUS_COLUMNS[status]] += written.free.count
+    by_batch[batch.pk][STATUS_COLUMNS[status]] += written.free.task_count
     if status == TaskStatus.QUEUED:
         by_batch[batch.pk]["queued_offline"] += written.free.offline_count
     by_package: dict[int, Counter[str]] = {batch.package_id: Counter(by_batch[batch.pk])}
@@ -184,10 +193,10 @@ def count_slice(batch: Batch, written: Written, now: datetime) -> None:
             by_batch.setdefault(older.batch_id, Counter()),
             by_package.setdefault(older.package_id, Counter()),
         ):
-            counts["canceled"] += older.count
-            counts[STATUS_COLUMNS[older.status]] -= older.count
+            counts["canceled"] += older.task_count
+            counts[STATUS_COLUMNS[older.status]] -= older.task_count
             if older.status == TaskStatus.QUEUED and older.is_offline:
-                counts["queued_offline"] -= older.count
+                counts["queued_offline"] -= older.task_count
     task_sql.move_batch_counts(by_batch)
     task_sql.move_package_counts(by_package)
     task_sql.move_failure_counts({(batch.pk, Reason.CONFLICT, version): n for version, n in written.conflicts.items()})
@@ -196,15 +205,15 @@ def count_slice(batch: Batch, written: Written, now: datetime) -> None:
 
 def _tell(batch: Batch, status: TaskStatus, written: Written, now: datetime) -> None:
     told = [events.batch_changed(batch=batch.public_id, package=batch.package.public_id)]
-    if written.free.count:
-        told.append(events.tasks_range(batch=batch.public_id, status=status, count=written.free.count))
+    if written.free.task_count:
+        told.append(events.tasks_range(batch=batch.public_id, status=status, count=written.free.task_count))
     if written.conflicts:
         told.append(
             events.tasks_range(batch=batch.public_id, status=TaskStatus.FAILED, count=written.conflicts.total())
         )
     older = Counter[int]()
     for gone in written.overwritten:
-        older[gone.batch_id] += gone.count
+        older[gone.batch_id] += gone.task_count
     if older:
         names = dict(Batch.objects.filter(pk__in=older).values_list("pk", "public_id"))
         told += [

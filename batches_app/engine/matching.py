@@ -1,7 +1,8 @@
 """Dynamic batches: devices that reported, connected for the first time or became free get their task (rules.md §7).
 
-Requests are rows that ingest and cancels queue; this carries them out beside it, set-based, a bounded number at a time. Of
-several batches that want a device, the latest launched wins. A busy device waits: its lane queues it again when it is free.
+Requests are rows that ingest and cancels queue; this carries them out beside it, set-based, a bounded number at a time.
+Of several batches that want a device, the latest launched wins. A busy device waits: its lane queues it again when it
+is free.
 """
 
 from collections import defaultdict
@@ -83,5 +84,3 @@ def _offer(batch: Batch, devices: list[int], now: datetime) -> Taken:
         if written.count or written.overwritten:
             count_slice(batch, written, now)
     return Taken(frozenset(wanted), is_done=True)
-
-

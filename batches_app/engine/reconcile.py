@@ -1,7 +1,8 @@
-"""Every wait has a sweeper: what an event should have moved is found by an indexed scan, moved, and counted (architecture).
+"""Every wait has a sweeper.
 
-Finds open tasks that missed a connect, a disconnect or a version report, and devices that no dynamic batch was asked about;
-recounts all counters. Decides nothing itself: tasks move through `transitions`.
+What an event should have moved is found by an indexed scan, moved, and counted (architecture). Finds open tasks that
+missed a connect, a disconnect or a version report, and devices that no dynamic batch was asked about; recounts all
+counters. Decides nothing itself: tasks move through `transitions`.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,10 @@ log = structlog.get_logger(__name__)
 
 
 def repair_slice(batch_id: int, window: Window, *, since: datetime, now: datetime) -> int:
-    """After a launch slice's commit, in a new snapshot: devices that connected, went or reported meanwhile (architecture)."""
+    """After a launch slice's commit, in a new snapshot.
+
+    Devices that connected, went or reported meanwhile (architecture).
+    """
     missed = sql.missed_in_slice(batch_id, window.after, window.through, since, REPAIR_AT_ONCE)
     return repair(missed, now)
 
@@ -79,7 +83,10 @@ def _repair_task(moves: Transitions, task: LockedTask, is_online: bool, version:
 
 
 def look_for_matches(*, batch_id: int, after: int, now: datetime) -> int | None:
-    """Queue the devices of the next slice that a dynamic batch should have been asked about; where it ended, None at the end."""
+    """Queue the devices of the next slice that a dynamic batch should have been asked about.
+
+    Where it ended, None at the end.
+    """
     batch = Batch.objects.select_related("package", "group").filter(pk=batch_id, status=BatchStatus.IN_PROGRESS).first()
     if batch is None or batch.selection != Batch.Selection.DYNAMIC or batch.launch_state != Batch.LaunchState.DONE:
         return None

@@ -1,4 +1,7 @@
-"""The loop around bounded steps: until there is no more to do, the time is up, or another worker took over. It knows no rules."""
+"""The loop around bounded steps: until there is no more to do, the time is up, or another worker took over.
+
+It knows no rules.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,7 +15,10 @@ from ota_console.core import leases
 from ota_console.core.ids import new_public_id
 
 RETRIED_STATES: Final = frozenset({"40P01", "40001", "55P03"})
-"""PostgreSQL: deadlock, serialization failure, lock not available. The transaction is gone; the same step is done again."""
+"""PostgreSQL: deadlock, serialization failure, lock not available.
+
+The transaction is gone; the same step is done again.
+"""
 ATTEMPTS: Final = 5
 LEASE_SECONDS: Final = 20.0
 """How long the work of a worker that was killed waits for the next one."""
@@ -22,7 +28,10 @@ T = TypeVar("T")
 
 
 class StepChanged(Exception):
-    """The rows moved between a step's locks and its writes: the transaction is rolled back and the step is done again."""
+    """The rows moved between a step's locks and its writes.
+
+    The transaction is rolled back and the step is done again.
+    """
 
 
 class Turn:
@@ -40,7 +49,9 @@ class Turn:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._renewed_at is not None:
             leases.release(self._name, self._holder)
 

@@ -1,7 +1,8 @@
-"""Time: deadlines, scheduled starts and finishes, and the end of batches. Each function does one bounded piece on indexed rows.
+"""Time: deadlines, scheduled starts and finishes, and the end of batches.
 
-Nothing is remembered between two sweeps: what is due stands in the rows, so that a missed beat only makes it later. Batches are
-few (a partial index holds the open ones); tasks that time moves go through `transitions`.
+Each function does one bounded piece on indexed rows. Nothing is remembered between two sweeps: what is due stands in
+the rows, so that a missed beat only makes it later. Batches are few (a partial index holds the open ones); tasks that
+time moves go through `transitions`.
 """
 
 from datetime import datetime, timedelta
@@ -89,7 +90,10 @@ def end_deadlines(*, now: datetime) -> bool:
 
 
 def finish_scheduled(*, now: datetime) -> int:
-    """At the finish time cancel what waits, in slices, and end the retries that may not come; how many batches were touched."""
+    """At the finish time cancel what waits, in slices, and end the retries that may not come.
+
+    How many batches were touched.
+    """
     touched = 0
     over = Batch.objects.filter(is_open=True, finish_at__lte=now).exclude(status__in=ENDED)
     for pk in _keys(over):

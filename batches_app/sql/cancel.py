@@ -1,7 +1,7 @@
 """Statements that end the tasks of a batch a slice of keys at a time; both dialects side by side (hotpath.md, Cancel).
 
-One guarded UPDATE a status and slice: the status in its guard tells which counter the rows leave. No line of history a task:
-reason and time stand on it, and who canceled stands on the batch.
+One guarded UPDATE a status and slice: the status in its guard tells which counter the rows leave. No line of history a
+task: reason and time stand on it, and who canceled stands on the batch.
 """
 
 from datetime import datetime
@@ -19,12 +19,15 @@ LAST_ID: Final = 2**62
 class Moved(NamedTuple):
     """How many tasks a statement ended, and how many of them had an offline device."""
 
-    count: int
+    task_count: int
     offline_count: int
 
 
 def slice_end(batch_id: int, statuses: list[TaskStatus], *, after: int, size: int) -> int:
-    """The task id that ends a slice of at most `size` tasks in any one of these states; `LAST_ID` where fewer are left."""
+    """The task id that ends a slice of at most `size` tasks in any one of these states.
+
+    `LAST_ID` where fewer are left.
+    """
     ends = [
         Fragment(
             "SELECT id FROM (SELECT id FROM batches_app_task WHERE batch_id = %s AND status = %s AND id > %s "
@@ -42,7 +45,8 @@ def cancel_slice(
 ) -> Moved:
     """End the batch's tasks that are in this state, with ids above `after` up to `through`."""
     update = statement(
-        "UPDATE batches_app_task SET {ended} WHERE batch_id = {batch} AND status = {status} AND id > {after} AND id <= {through} "
+        "UPDATE batches_app_task SET {ended} WHERE batch_id = {batch} AND status = {status} AND id > {after} AND id "
+        "<= {through} "
         "RETURNING is_offline",
         ended=ended_as_canceled(reason, now),
         batch=Fragment("%s", (batch_id,)),
@@ -65,7 +69,8 @@ def free_lanes(batch_id: int, product_id: int, *, after: int, through: int, now:
             f"SELECT DISTINCT t.device_id, b.module_id, false, {{now}} FROM batches_app_task t "
             f"JOIN batches_app_batch b ON b.product_id = {{product}} AND b.selection = 1 "
             f"AND b.status = {BatchStatus.IN_PROGRESS:d} "
-            f"WHERE t.batch_id = {{batch}} AND t.status = {TaskStatus.CANCELED:d} AND t.id > {{after}} AND t.id <= {{through}} "
+            f"WHERE t.batch_id = {{batch}} AND t.status = {TaskStatus.CANCELED:d} AND t.id > {{after}} AND t.id <= "
+            f"{{through}} "
             "AND t.ended_at = {now} AND t.device_id IS NOT NULL "
             "ON CONFLICT (device_id, module_id) DO UPDATE SET requested_at = excluded.requested_at",
             now=Fragment("%s::timestamptz" if is_postgresql() else "%s", (time_text(now),)),

@@ -1,4 +1,4 @@
-"""Pieces of SQL that carry their own parameters, so that statements can be put together without counting placeholders."""
+"""Pieces of SQL that carry their own parameters, so that nobody counts placeholders."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -51,4 +51,4 @@ def fetch(sql: Fragment) -> list[tuple[Any, ...]]:
     """Run a query; all rows. Callers bound their number."""
     with connection.cursor() as cursor:
         cursor.execute(sql.text, sql.values)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

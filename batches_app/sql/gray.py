@@ -1,8 +1,8 @@
-"""The hash of (batch, device) that chooses the devices of a gray update, in integer arithmetic that both dialects share.
+"""The hash of (batch, device) that chooses the devices of a gray update, in integers that both dialects share.
 
-Two linear rounds modulo a prime around a cube. The prime leaves a remainder of 2 by 3, so cubing permutes the residues and no
-two devices of a batch have the same hash (device ids below the prime): a share of a fleet is exact to the device. Every
-product stays below 2**62.
+Two linear rounds modulo a prime around a cube. The prime leaves a remainder of 2 by 3, so cubing permutes the residues
+and no two devices of a batch have the same hash (device ids below the prime): a share of a fleet is exact to the
+device. Every product stays below 2**62.
 """
 
 import hashlib

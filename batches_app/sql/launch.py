@@ -1,7 +1,7 @@
 """Statements that write a slice of a batch's tasks; both dialects side by side. Nothing here decides who is in.
 
-They run in one transaction, in this order: devices, batch, open tasks, then the writes. The slice's range stands on the task's
-device id too: otherwise the planner reads all open tasks for every slice (hot path).
+They run in one transaction, in this order: devices, batch, open tasks, then the writes. The slice's range stands on the
+task's device id too: otherwise the planner reads all open tasks for every slice (hot path).
 """
 
 from collections import Counter
@@ -13,7 +13,8 @@ from batches_app.sql.fragments import Fragment, execute, fetch, statement
 from ota_console.core.db import is_postgresql, time_text
 
 INSERT_COLUMNS: Final = (
-    "public_id, batch_id, device_id, device_name, module_id, match_no, is_multi_module, blocker_id, status, is_offline, "
+    "public_id, batch_id, device_id, device_name, module_id, match_no, is_multi_module, blocker_id, status, "
+    "is_offline, "
     "timeout_minutes, source_version, not_before, due_at, reason, ended_at, created_at, updated_at"
 )
 
@@ -58,13 +59,13 @@ class Overwritten(NamedTuple):
     status: TaskStatus
     is_offline: bool
     gives_way: bool
-    count: int
+    task_count: int
 
 
 class Inserted(NamedTuple):
     """How many tasks were written, and how many of them for offline devices."""
 
-    count: int
+    task_count: int
     offline_count: int
 
 
@@ -113,7 +114,7 @@ def lock_batch(batch_id: int) -> BatchState | None:
 
 
 def lock_open_tasks(part: Slice) -> list[Overwritten]:
-    """Lock the open tasks that hold the lanes of the slice's devices, in id order, and count them by batch and facts."""
+    """Lock the open tasks that hold the slice's lanes, in id order, and count them by batch and facts."""
     lock = "FOR NO KEY UPDATE OF o" if is_postgresql() else ""
     rows = fetch(
         statement(
@@ -138,7 +139,8 @@ def lock_open_tasks(part: Slice) -> list[Overwritten]:
 def _giving_way(part: Slice) -> Fragment:
     return statement(
         "SELECT o.id FROM batches_app_task o, {source} WHERE {where} AND o.device_id = d.id AND {range} AND {lane} "
-        "AND {overwritable} AND NOT EXISTS (SELECT 1 FROM batches_app_task s WHERE s.device_id = o.device_id AND {stuck})",
+        "AND {overwritable} AND NOT EXISTS (SELECT 1 FROM batches_app_task s WHERE s.device_id = o.device_id AND "
+        "{stuck})",
         source=part.source,
         where=part.where,
         range=_range(part, "o.device_id"),
@@ -154,7 +156,8 @@ def overwrite(part: Slice, task: NewTask) -> int:
     execute(
         statement(
             "INSERT INTO batches_app_taskevent (task_id, at, kind, status, detail) "
-            f"SELECT y.id, {{now}}, {EventKind.ENDED:d}, {TaskStatus.CANCELED:d}, {{detail}} FROM ({{ids}}) y ORDER BY y.id",
+            f"SELECT y.id, {{now}}, {EventKind.ENDED:d}, {TaskStatus.CANCELED:d}, {{detail}} FROM ({{ids}}) y ORDER "
+            "BY y.id",
             now=_time(task.now),
             detail=Fragment("%s::jsonb" if is_postgresql() else "%s", (detail,)),
             ids=_giving_way(part),
@@ -172,7 +175,8 @@ def overwrite(part: Slice, task: NewTask) -> int:
 def ended_as_canceled(reason: Reason, now: datetime) -> Fragment:
     """The assignments of a bulk cancel: what `domain.states` does to a task on `Cancel`."""
     return statement(
-        f"status = {TaskStatus.CANCELED:d}, reason = {reason:d}, reason_text = '', ended_at = {{now}}, updated_at = {{now}}, "
+        f"status = {TaskStatus.CANCELED:d}, reason = {reason:d}, reason_text = '', ended_at = {{now}}, updated_at = "
+        f"{{now}}, "
         "due_at = NULL, lease_until = NULL, not_before = NULL, deadline_at = NULL, notify_seconds_left = NULL, "
         "is_retry_pending = false",
         now=_time(now),
@@ -190,8 +194,10 @@ def insert_conflicts(part: Slice, task: NewTask, match_no: Fragment) -> Counter[
     """Write the tasks that fail at once because an older one holds the lane (seed); how many by source version."""
     rows = fetch(
         statement(
-            f"INSERT INTO batches_app_task ({INSERT_COLUMNS}) SELECT {{id}}, {{batch}}, d.id, d.name, {{module}}, {{match}}, "
-            f"{{multi}}, o.id, {TaskStatus.FAILED:d}, NOT d.is_online, {{timeout}}, coalesce(v.version, ''), NULL, NULL, "
+            f"INSERT INTO batches_app_task ({INSERT_COLUMNS}) SELECT {{id}}, {{batch}}, d.id, d.name, {{module}}, "
+            f"{{match}}, "
+            f"{{multi}}, o.id, {TaskStatus.FAILED:d}, NOT d.is_online, {{timeout}}, coalesce(v.version, ''), NULL, "
+            "NULL, "
             f"{Reason.CONFLICT:d}, {{now}}, {{now}}, {{now}} "
             "FROM {source} JOIN (SELECT o.device_id, min(o.id) AS id FROM batches_app_task o WHERE {lane} AND {range} "
             "GROUP BY o.device_id) o ON o.device_id = d.id WHERE {where} ORDER BY d.id RETURNING source_version",
@@ -237,7 +243,8 @@ def _common(part: Slice, task: NewTask, match_no: Fragment) -> dict[str, Fragmen
 def insert_free(part: Slice, task: NewTask, match_no: Fragment) -> Inserted:
     """Write the tasks of all devices of the slice whose lane nothing holds. Facts come from the device as it is now."""
     insert = statement(
-        f"INSERT INTO batches_app_task ({INSERT_COLUMNS}) SELECT {{id}}, {{batch}}, d.id, d.name, {{module}}, {{match}}, "
+        f"INSERT INTO batches_app_task ({INSERT_COLUMNS}) SELECT {{id}}, {{batch}}, d.id, d.name, {{module}}, "
+        f"{{match}}, "
         f"{{multi}}, NULL, {task.status:d}, NOT d.is_online, {{timeout}}, coalesce(v.version, ''), {{not_before}}, "
         "CASE WHEN d.is_online THEN {due} END, 0, NULL, {now}, {now} "
         "FROM {source} WHERE {where} AND NOT EXISTS (SELECT 1 FROM batches_app_task o "
@@ -245,7 +252,9 @@ def insert_free(part: Slice, task: NewTask, match_no: Fragment) -> Inserted:
         **_common(part, task, match_no),
     )
     if is_postgresql():
-        counted = statement("WITH written AS ({insert}) SELECT count(*), count(*) FILTER (WHERE is_offline) FROM written", insert=insert)
+        counted = statement(
+            "WITH written AS ({insert}) SELECT count(*), count(*) FILTER (WHERE is_offline) FROM written", insert=insert
+        )
         return Inserted(*fetch(counted)[0])
     offline = [row[0] for row in fetch(insert)]
     return Inserted(len(offline), sum(offline))
@@ -260,21 +269,3 @@ def move_launch(batch_id: int, *, state: int, cursor: int, count: int) -> None:
             (state, cursor, count, batch_id),
         )
     )
-
-
-def moved_devices(batch_id: int, after: int, through: int, since: datetime, limit: int) -> list[int]:
-    """Open tasks of a slice whose device came online or went offline since, and which do not know; at most `limit`."""
-    return [
-        row[0]
-        for row in fetch(
-            statement(
-                "SELECT t.id FROM devices_app_device d JOIN batches_app_task t ON t.batch_id = {batch} AND t.device_id = d.id "
-                "WHERE d.id > {after} AND d.id <= {through} AND d.presence_at >= {since} "
-                f"AND t.status < {TaskStatus.SUCCEEDED:d} AND t.is_offline = d.is_online ORDER BY t.id LIMIT {limit:d}",
-                batch=Fragment("%s", (batch_id,)),
-                after=Fragment("%s", (after,)),
-                through=Fragment("%s", (through,)),
-                since=_time(since),
-            )
-        )
-    ]

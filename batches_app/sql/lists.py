@@ -41,7 +41,7 @@ def add_entries(list_id: int, product_id: int, chunk: Sequence[tuple[int, str]])
         Fragment(
             "INSERT INTO batches_app_devicelistentry (device_list_id, device_id) "
             f"SELECT %s, d.id FROM {record_source(_COLUMNS)} "
-            "CROSS JOIN devices_app_device d WHERE d.product_id = %s AND d.name = x.name "  # SQLite keeps the order of it
+            "CROSS JOIN devices_app_device d WHERE d.product_id = %s AND d.name = x.name "  # SQLite keeps its order
             "ON CONFLICT (device_list_id, device_id) DO NOTHING",
             (list_id, _json(chunk), product_id),
         )

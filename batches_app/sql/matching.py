@@ -11,7 +11,10 @@ from ota_console.core.db import record_source, time_text
 
 def devices_in(source: Fragment, where: Fragment) -> list[int]:
     """Ids of the devices (`d`) that a bounded scope holds, in order."""
-    return [row[0] for row in fetch(statement("SELECT d.id FROM {source} WHERE {where} ORDER BY d.id", source=source, where=where))]
+    return [
+        row[0]
+        for row in fetch(statement("SELECT d.id FROM {source} WHERE {where} ORDER BY d.id", source=source, where=where))
+    ]
 
 
 def delete_requests(done: Sequence[tuple[int, datetime]]) -> int:

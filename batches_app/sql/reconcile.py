@@ -1,4 +1,7 @@
-"""Statements that look for what should not be: tasks that missed an event, and counters that differ from their tasks."""
+"""Statements that look for what should not be.
+
+Tasks that missed an event, and counters that differ from their tasks.
+"""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -9,12 +12,14 @@ from ota_console.core.db import is_postgresql, time_text
 
 MISSED: Final = (
     "t.is_offline = d.is_online OR v.version = b.target_version "
-    f"OR (NOT t.is_offline AND t.due_at IS NULL AND b.needs_push AND (t.status = {TaskStatus.QUEUED:d} OR t.is_retry_pending))"
+    f"OR (NOT t.is_offline AND t.due_at IS NULL AND b.needs_push AND (t.status = {TaskStatus.QUEUED:d} OR "
+    "t.is_retry_pending))"
 )
-"""An open task that does not know of its device's connection, whose device is on the target already, or which waits for nothing."""
+"""An open task that missed a connection or a report of the target version, or which waits for nothing."""
 
 _OPEN: Final = (
-    "FROM batches_app_task t JOIN batches_app_batch b ON b.id = t.batch_id JOIN devices_app_device d ON d.id = t.device_id "
+    "FROM batches_app_task t JOIN batches_app_batch b ON b.id = t.batch_id JOIN devices_app_device d ON d.id = "
+    "t.device_id "
     "LEFT JOIN devices_app_moduleversion v ON v.device_id = t.device_id AND v.module_id = t.module_id "
 )
 
@@ -50,7 +55,8 @@ def open_slice_end(batch_id: int, *, after: int, size: int) -> int | None:
     """The id of the `size`-th open task of a batch above `after`, or of the last one; None: there is none."""
     rows = fetch(
         Fragment(
-            "SELECT max(id) FROM (SELECT id FROM batches_app_task WHERE batch_id = %s AND status IN (0, 1, 2, 3) AND id > %s "
+            "SELECT max(id) FROM (SELECT id FROM batches_app_task WHERE batch_id = %s AND status IN (0, 1, 2, 3) AND "
+            "id > %s "
             "ORDER BY id LIMIT %s) x",
             (batch_id, after, size),
         )
@@ -116,7 +122,8 @@ _ZEROS: Final = ", ".join(["0"] * (len(_NAMES) - 1))
 _FAILURES: Final = (
     f"SELECT 'failures', max(b.public_id) || ' ' || x.reason || ' ' || x.source_version, sum(x.stored), {_ZEROS}, "
     f"sum(x.counted), {_ZEROS} "
-    "FROM (SELECT batch_id, reason, source_version, count AS stored, 0 AS counted FROM batches_app_failurecount UNION ALL "
+    "FROM (SELECT batch_id, reason, source_version, count AS stored, 0 AS counted FROM batches_app_failurecount "
+    "UNION ALL "
     f"SELECT batch_id, reason, source_version, 0, 1 FROM batches_app_task WHERE status = {TaskStatus.FAILED:d}) x "
     "JOIN batches_app_batch b ON b.id = x.batch_id "
     "GROUP BY x.batch_id, x.reason, x.source_version HAVING sum(x.stored) <> sum(x.counted)"
@@ -133,7 +140,10 @@ _DIFFERENCES: Final = (
 
 
 def differences() -> list[Difference]:
-    """Recount everything in one statement, that is in one snapshot. Reads every task once, and the failed ones twice."""
+    """Recount everything in one statement, that is in one snapshot.
+
+    Reads every task once, and the failed ones twice.
+    """
     found = []
     for kind, owner, *numbers in fetch(Fragment(_DIFFERENCES)):
         stored, counted = numbers[: len(_NAMES)], numbers[len(_NAMES) :]

@@ -176,7 +176,10 @@ def test_cancel_against_the_devices_progress(product: Product, devices: list[Dev
 
 
 def test_overwrite_against_the_first_progress(product: Product, devices: list[Device]) -> None:
-    """Either the older update was Upgrading first and the new one failed, or it was overwritten: never both, never neither."""
+    """Either the older update was Upgrading first and the new one failed, or it was overwritten.
+
+    Never both, never neither.
+    """
     older = make_batch(make_package(product, version="3.0"))
     for device in devices:
         make_task(older, device, TaskStatus.NOTIFIED)

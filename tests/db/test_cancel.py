@@ -196,7 +196,9 @@ def test_ticked_devices_upgrading_too(batch: Batch, now: datetime) -> None:
     assert TaskEvent.objects.filter(detail__actor="operator").count() == 4
 
 
-def test_a_task_of_another_batch_is_unknown_where_one_is_named(batch: Batch, package: UpdatePackage, now: datetime) -> None:
+def test_a_task_of_another_batch_is_unknown_where_one_is_named(
+    batch: Batch, package: UpdatePackage, now: datetime
+) -> None:
     """The page of one batch cannot reach into another."""
     task = Task.objects.filter(batch=batch).order_by("pk")[0]
     (result,) = cancel_tasks(tasks=[task.public_id], actor=OPERATOR, now=now, batch=make_batch(package).public_id)
@@ -232,9 +234,7 @@ def test_named_devices_of_an_unknown_package_or_batch(package: UpdatePackage, no
         cancel_by_device(package="nowhere", device_names=["meter-a"], actor=OPERATOR, now=now)
     assert error.value.code == "package_unknown"
     with pytest.raises(NotFound) as error:
-        cancel_by_device(
-            package=package.public_id, device_names=["meter-a"], actor=OPERATOR, now=now, batch="nowhere"
-        )
+        cancel_by_device(package=package.public_id, device_names=["meter-a"], actor=OPERATOR, now=now, batch="nowhere")
     assert error.value.code == "batch_unknown"
 
 

@@ -45,8 +45,7 @@ def reupgrade(task: Task, now: datetime) -> TaskResult:
 def failed(batch: Batch, product: Product, **values: object) -> Task:
     """An update that failed by time-out, counted under its reason."""
     device = make_device(product)
-    task = make_task(batch, device, TaskStatus.FAILED, reason=Reason.TIMEOUT, push_no=1, progress=50, **values)
-    return task
+    return make_task(batch, device, TaskStatus.FAILED, reason=Reason.TIMEOUT, push_no=1, progress=50, **values)
 
 
 class TestConfirm:
@@ -62,9 +61,7 @@ class TestConfirm:
         assert counts_of(batch) == {"queued": 1}
         assert AuditEntry.objects.filter(action="task.confirm", target_id=task.public_id).exists()
 
-    @pytest.mark.parametrize(
-        ("hours", "code"), [(0, "before_schedule"), (2, ""), (5, "after_finish")]
-    )
+    @pytest.mark.parametrize(("hours", "code"), [(0, "before_schedule"), (2, ""), (5, "after_finish")])
     def test_only_within_the_batchs_time(
         self, product: Product, package: UpdatePackage, now: datetime, hours: int, code: str
     ) -> None:
@@ -91,9 +88,7 @@ class TestConfirm:
         waiting, queued = (
             make_task(batch, make_device(product), status) for status in (TaskStatus.CONFIRM, TaskStatus.QUEUED)
         )
-        results = confirm_tasks(
-            tasks=[queued.public_id, "nowhere", waiting.public_id], actor=OPERATOR, now=now
-        )
+        results = confirm_tasks(tasks=[queued.public_id, "nowhere", waiting.public_id], actor=OPERATOR, now=now)
         assert [r.code for r in results] == ["not_waiting_for_confirmation", "unknown_task", ""]
         assert results[0].message == "This update does not wait for a confirmation."
 

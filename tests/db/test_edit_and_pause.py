@@ -185,9 +185,7 @@ def test_versions_of_an_edit(package: UpdatePackage, now: datetime, versions: li
 
 def test_a_time_out_stays_longer_than_the_retry_interval(package: UpdatePackage, now: datetime) -> None:
     """As at the launch."""
-    batch = make_batch(
-        package, selection=DYNAMIC, source_versions=["1.0"], retry_interval_minutes=60, retry_count=1
-    )
+    batch = make_batch(package, selection=DYNAMIC, source_versions=["1.0"], retry_interval_minutes=60, retry_count=1)
     assert refused(batch, now, BatchEdit(timeout_minutes=60)) == {
         "timeout_minutes": ["The time-out must be longer than the retry interval."]
     }

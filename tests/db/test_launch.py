@@ -34,7 +34,9 @@ def only_task(batch: Batch) -> Task:
     return Task.objects.get(batch=batch)
 
 
-def test_the_request_answers_before_any_task_is_written(product: Product, package: UpdatePackage, now: datetime) -> None:
+def test_the_request_answers_before_any_task_is_written(
+    product: Product, package: UpdatePackage, now: datetime
+) -> None:
     """The launch is carried out by a worker, in slices."""
     make_devices(product, 3)
     batch = start(package, now)
@@ -63,7 +65,9 @@ def test_a_launch_goes_on_where_it_stopped(product: Product, package: UpdatePack
     assert counts_of(batch) == {"queued": 10}
 
 
-def test_devices_made_after_the_launch_are_no_part_of_it(product: Product, package: UpdatePackage, now: datetime) -> None:
+def test_devices_made_after_the_launch_are_no_part_of_it(
+    product: Product, package: UpdatePackage, now: datetime
+) -> None:
     """A static batch holds only devices that match now (vendor reference §2.2)."""
     make_device(product)
     batch = start(package, now)

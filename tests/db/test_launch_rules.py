@@ -266,7 +266,9 @@ def test_the_destination_version_is_no_source(package: UpdatePackage, now: datet
         ),
     ],
 )
-def test_field_by_field(package: UpdatePackage, now: datetime, values: dict[str, Any], field: str, message: str) -> None:
+def test_field_by_field(
+    package: UpdatePackage, now: datetime, values: dict[str, Any], field: str, message: str
+) -> None:
     """Vendor reference §2.2, §2.5, §2.6."""
     assert errors(package, now, **values) == {field: [message]}
 

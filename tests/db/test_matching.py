@@ -1,6 +1,7 @@
 """Dynamic batches: which devices get a task after the launch, and which do not (rules.md §7)."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -57,7 +58,7 @@ def fail(device: Device, now: datetime) -> None:
     match(now + timedelta(seconds=1))
 
 
-def policy(package: UpdatePackage, now: datetime, **values: object) -> Batch:
+def policy(package: UpdatePackage, now: datetime, **values: Any) -> Batch:
     """A running dynamic batch for devices on 1.0."""
     chosen = {} if "group" in values else {"source_versions": ("1.0",)}
     return launch(package, now, selection=DYNAMIC, **(chosen | values))
@@ -284,9 +285,7 @@ def test_a_device_that_nobody_asked_about_is_found(product: Product, package: Up
 
 
 @pytest.mark.parametrize("values", [{"status": BatchStatus.CANCELED}, {"selection": Batch.Selection.STATIC}])
-def test_only_running_policies_look_for_devices(
-    package: UpdatePackage, now: datetime, values: dict[str, object]
-) -> None:
+def test_only_running_policies_look_for_devices(package: UpdatePackage, now: datetime, values: dict[str, Any]) -> None:
     """Others match nobody."""
     batch = make_batch(package, **({"selection": DYNAMIC} | values))
     assert look_for_matches(batch_id=batch.pk, after=0, now=now) is None

@@ -73,9 +73,7 @@ def test_a_task_that_waits_for_nothing(product: Product, batch: Batch, now: date
 
 
 @pytest.mark.parametrize("status", [TaskStatus.CONFIRM, TaskStatus.QUEUED, TaskStatus.NOTIFIED, TaskStatus.IN_PROGRESS])
-def test_a_device_on_the_target_is_updated(
-    product: Product, batch: Batch, now: datetime, status: TaskStatus
-) -> None:
+def test_a_device_on_the_target_is_updated(product: Product, batch: Batch, now: datetime, status: TaskStatus) -> None:
     """rules.md §7: a sweep finds offline ones."""
     device = make_device(product, is_online=False)
     make_task(batch, device, status)

@@ -34,14 +34,20 @@ def test_no_two_devices_share_a_hash(seed: str, first: int) -> None:
 
 @pytest.mark.parametrize("seed", ["0VCtoMtsTQjry2vUmnFkF2LNCa", "0VCtoMts9lT9Qi69W0hjOoNvz3"])
 def test_choice_is_spread_over_the_fleet(seed: str) -> None:
-    """Ten per cent of a fleet with consecutive ids come from all over it: each tenth gives 7 to 13 per cent of its devices."""
+    """Ten per cent of a fleet with consecutive ids come from all over it.
+
+    Each tenth gives 7 to 13 per cent of its devices.
+    """
     chosen = sorted(range(1, 10_001), key=lambda device_id: rank(seed, device_id))[:1_000]
     tenths = [sum(low < device_id <= low + 1_000 for device_id in chosen) for low in range(0, 10_000, 1_000)]
     assert all(70 <= count <= 130 for count in tenths)
 
 
 def test_two_batches_choose_differently() -> None:
-    """The same device is not always the guinea pig: two batches over 10,000 devices share about a tenth of their tenth."""
+    """The same device is not always the guinea pig.
+
+    Two batches over 10,000 devices share about a tenth of their tenth.
+    """
     first, second = (
         set(sorted(range(1, 10_001), key=lambda device_id: rank(seed, device_id))[:1_000])
         for seed in ("0VCtoMtsTQjry2vUmnFkF2LNCa", "0VCtoMts9lT9Qi69W0hjOoNvz3")
@@ -57,7 +63,15 @@ def test_a_larger_share_holds_the_smaller_one() -> None:
 
 @pytest.mark.parametrize(
     ("eligible", "percent", "expected"),
-    [(100, "33.33", 33), (10, "1", 1), (1, "0.001", 1), (0, "50", 0), (3, "100", 3), (1_000, "0.15", 1), (200, "0.999", 1)],
+    [
+        (100, "33.33", 33),
+        (10, "1", 1),
+        (1, "0.001", 1),
+        (0, "50", 0),
+        (3, "100", 3),
+        (1_000, "0.15", 1),
+        (200, "0.999", 1),
+    ],
 )
 def test_share_is_rounded_down_but_never_to_nobody(eligible: int, percent: str, expected: int) -> None:
     """rules.md §4: floor(n × percent / 100), at least 1."""

@@ -47,7 +47,7 @@ def test_blank_lines_do_not_count_as_names_but_keep_the_numbers() -> None:
 
 @pytest.mark.parametrize("bad", ["abc", "a" * 33, "me ter", "mètre", "a/b/c", "\x00\x00\x00\x00"])
 def test_malformed_name_is_told(bad: str) -> None:
-    """Vendor reference §1.1: 4 to 32 letters, digits and - _ @ . :"""
+    """Vendor reference §1.1: 4 to 32 letters, digits and - _ @ . : only."""
     (line,) = read_lines(bad)
     assert not line.is_well_formed
 

@@ -35,9 +35,7 @@ def test_constant_rate_out_of_range(per_minute: int) -> None:
 def test_constant_rate_has_no_curve() -> None:
     """The type decides which values there are."""
     assert rate_errors(VARIABLE, is_variable=False) == {
-        "rate_kind": [
-            "A constant rate has no base rate, growth factor or steps. Choose a variable rate to use them."
-        ]
+        "rate_kind": ["A constant rate has no base rate, growth factor or steps. Choose a variable rate to use them."]
     }
 
 
@@ -149,9 +147,7 @@ def test_retry_mistake(interval: int | None, count: int | None, timeout: int | N
 def test_retry_needs_source_versions() -> None:
     """The seed: retries come only with a version to update."""
     assert retry_errors(10, 1, versions=False) == {
-        "retry_interval_minutes": [
-            "Retries need versions to be updated. Choose source versions, or choose no retry."
-        ]
+        "retry_interval_minutes": ["Retries need versions to be updated. Choose source versions, or choose no retry."]
     }
 
 

@@ -1,6 +1,7 @@
 """Facts in words: labels, failure texts, and why a device is not updated."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,11 @@ NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 POLICY = Policy(target_version="2.0")
 
 
-def facts(status: TaskStatus, policy: Policy = POLICY, **values: object) -> TaskFacts:
+def facts(status: TaskStatus, policy: Policy = POLICY, **values: Any) -> TaskFacts:
     return TaskFacts(status=status, policy=policy)._replace(**values)
 
 
-def why(status: TaskStatus, around: Situation = Situation(), policy: Policy = POLICY, **values: object) -> str:  # noqa: B008 - frozen
+def why(status: TaskStatus, around: Situation = Situation(), policy: Policy = POLICY, **values: Any) -> str:  # noqa: B008 - frozen
     return why_not_updated(facts(status, policy, **values), around, NOW).fill()
 
 
@@ -96,7 +97,11 @@ def test_every_reason_and_refusal_has_words() -> None:
         ),
         (TaskStatus.FAILED, {"reason": Reason.CONFLICT}, "Another unfinished update held the device"),
         (TaskStatus.FAILED, {"reason": Reason.VERSION_MISMATCH}, "The device reported a version that is neither"),
-        (TaskStatus.FAILED, {"late_success_at": NOW, "reason": Reason.TIMEOUT}, "The update ended without success, but"),
+        (
+            TaskStatus.FAILED,
+            {"late_success_at": NOW, "reason": Reason.TIMEOUT},
+            "The update ended without success, but",
+        ),
         (TaskStatus.CANCELED, {"reason": Reason.BATCH_CANCELED}, "The batch was canceled"),
         (TaskStatus.CANCELED, {"reason": Reason.OVERWRITTEN}, "A newer batch took over this device"),
         (
@@ -121,7 +126,7 @@ def test_every_reason_and_refusal_has_words() -> None:
         ),
     ],
 )
-def test_one_sentence_says_why(status: TaskStatus, values: dict[str, object], start: str) -> None:
+def test_one_sentence_says_why(status: TaskStatus, values: dict[str, Any], start: str) -> None:
     """The drawer's sentence (design §5)."""
     assert why(status, **values).startswith(start)
 
@@ -131,7 +136,10 @@ def test_one_sentence_says_why(status: TaskStatus, values: dict[str, object], st
     [
         (POLICY._replace(is_paused=True), "The batch is paused."),
         (POLICY._replace(needs_push=False), "The batch does not push by itself"),
-        (POLICY._replace(schedule_at=NOW + timedelta(hours=1)), "The update waits for its scheduled start at 2026/03/04 13"),
+        (
+            POLICY._replace(schedule_at=NOW + timedelta(hours=1)),
+            "The update waits for its scheduled start at 2026/03/04 13",
+        ),
     ],
 )
 def test_the_batchs_policy_explains_a_waiting_device(policy: Policy, start: str) -> None:

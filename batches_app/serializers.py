@@ -70,7 +70,9 @@ class LaunchOut(serializers.Serializer[Batch]):
 class CancelOut(serializers.Serializer[Batch]):
     """How far the last cancel of many is."""
 
-    requested_at = UtcDateTimeField(source="cancel_requested_at", help_text="Null: nothing was canceled for many.")
+    requested_at = UtcDateTimeField(
+        allow_null=True, source="cancel_requested_at", help_text="Null: nothing was canceled for many."
+    )
     total_count = serializers.IntegerField(source="cancel_total_count")
     done_count = serializers.IntegerField(source="cancel_done_count")
 
@@ -85,29 +87,35 @@ class BatchOut(serializers.Serializer[BatchFacts]):
     title = serializers.CharField(source="batch.title")
     kind = NameField(Batch.Kind, source="batch.kind")
     status = NameField(BatchStatus, source="batch.status", help_text="IN_PROGRESS is Upgrading on screen.")
-    paused_at = UtcDateTimeField(source="batch.paused_at", help_text="Null: not paused.")
+    paused_at = UtcDateTimeField(allow_null=True, source="batch.paused_at", help_text="Null: not paused.")
     end_reason = serializers.CharField(source="batch.end_reason")
     selection = NameField(Batch.Selection, source="batch.selection")
     target = NameField(Batch.Target, source="batch.target")
     target_version = serializers.CharField(source="batch.target_version")
     source_versions = serializers.ListField(child=serializers.CharField(), source="batch.source_versions")
-    gray_percent = serializers.DecimalField(source="batch.gray_percent", max_digits=6, decimal_places=3)
-    group = serializers.CharField(source="batch.group.public_id", default=None)
-    device_list = serializers.CharField(source="batch.device_list.public_id", default=None)
+    gray_percent = serializers.DecimalField(
+        allow_null=True, source="batch.gray_percent", max_digits=6, decimal_places=3
+    )
+    group = serializers.CharField(allow_null=True, source="batch.group.public_id", default=None)
+    device_list = serializers.CharField(allow_null=True, source="batch.device_list.public_id", default=None)
     dynamic_mode = serializers.IntegerField(source="batch.dynamic_mode")
-    schedule_at = UtcDateTimeField(source="batch.schedule_at")
-    finish_at = UtcDateTimeField(source="batch.finish_at")
+    schedule_at = UtcDateTimeField(allow_null=True, source="batch.schedule_at")
+    finish_at = UtcDateTimeField(allow_null=True, source="batch.finish_at")
     rate_kind = NameField(Batch.RateKind, source="batch.rate_kind")
-    rate_per_minute = serializers.IntegerField(source="batch.rate_per_minute", help_text="Null: no limit.")
-    rate_base_per_minute = serializers.IntegerField(source="batch.rate_base_per_minute")
-    rate_factor = serializers.FloatField(source="batch.rate_factor")
-    rate_notified_step = serializers.IntegerField(source="batch.rate_notified_step")
-    rate_succeeded_step = serializers.IntegerField(source="batch.rate_succeeded_step")
-    rate_now_per_minute = serializers.IntegerField(source="rate_now", help_text="At this moment; null: no limit.")
-    retry_interval_minutes = serializers.IntegerField(source="batch.retry_interval_minutes")
-    retry_count = serializers.IntegerField(source="batch.retry_count")
-    timeout_minutes = serializers.IntegerField(source="batch.timeout_minutes")
-    notify_timeout_minutes = serializers.IntegerField(source="batch.notify_timeout_minutes")
+    rate_per_minute = serializers.IntegerField(
+        allow_null=True, source="batch.rate_per_minute", help_text="Null: no limit."
+    )
+    rate_base_per_minute = serializers.IntegerField(allow_null=True, source="batch.rate_base_per_minute")
+    rate_factor = serializers.FloatField(allow_null=True, source="batch.rate_factor")
+    rate_notified_step = serializers.IntegerField(allow_null=True, source="batch.rate_notified_step")
+    rate_succeeded_step = serializers.IntegerField(allow_null=True, source="batch.rate_succeeded_step")
+    rate_now_per_minute = serializers.IntegerField(
+        allow_null=True, source="rate_now", help_text="At this moment; null: no limit."
+    )
+    retry_interval_minutes = serializers.IntegerField(allow_null=True, source="batch.retry_interval_minutes")
+    retry_count = serializers.IntegerField(allow_null=True, source="batch.retry_count")
+    timeout_minutes = serializers.IntegerField(allow_null=True, source="batch.timeout_minutes")
+    notify_timeout_minutes = serializers.IntegerField(allow_null=True, source="batch.notify_timeout_minutes")
     busy_policy = NameField(Batch.BusyPolicy, source="batch.busy_policy")
     is_multi_module = serializers.BooleanField(source="batch.is_multi_module")
     needs_push = serializers.BooleanField(source="batch.needs_push")
@@ -130,11 +138,11 @@ class BatchOut(serializers.Serializer[BatchFacts]):
     revision = serializers.IntegerField(help_text="Grows with each change of the counts.")
     launch = LaunchOut(source="batch")
     cancel = CancelOut(source="batch")
-    created_by = serializers.CharField(source="batch.created_by.username", default=None)
+    created_by = serializers.CharField(allow_null=True, source="batch.created_by.username", default=None)
     created_at = UtcDateTimeField(source="batch.created_at")
     updated_at = UtcDateTimeField(source="batch.updated_at")
-    started_at = UtcDateTimeField(source="batch.started_at")
-    ended_at = UtcDateTimeField(source="batch.ended_at")
+    started_at = UtcDateTimeField(allow_null=True, source="batch.started_at")
+    ended_at = UtcDateTimeField(allow_null=True, source="batch.ended_at")
 
 
 class ShortField(serializers.CharField):
@@ -368,7 +376,9 @@ class TaskOut(serializers.ModelSerializer[Task]):
     batch = serializers.CharField(source="batch.public_id", read_only=True)
     package = serializers.CharField(source="batch.package.public_id", read_only=True)
     product_key = serializers.CharField(source="batch.product.product_key", read_only=True)
-    device = serializers.CharField(source="device.public_id", default=None, read_only=True, help_text="Null: deleted.")
+    device = serializers.CharField(
+        allow_null=True, source="device.public_id", default=None, read_only=True, help_text="Null: deleted."
+    )
     module = serializers.CharField(source="module.name", read_only=True)
     target_version = serializers.CharField(source="batch.target_version", read_only=True)
     status = NameField(TaskStatus, read_only=True)
@@ -378,17 +388,21 @@ class TaskOut(serializers.ModelSerializer[Task]):
     note = serializers.SerializerMethodField(help_text="Why it stands there, in a few words.")
     reason = NameField(Reason, read_only=True, help_text="Why it ended, or the last failure while a retry waits.")
     blocker = serializers.CharField(
-        source="blocker.public_id", default=None, read_only=True, help_text="CONFLICT: the task that was in the way."
+        allow_null=True,
+        source="blocker.public_id",
+        default=None,
+        read_only=True,
+        help_text="CONFLICT: the task that was in the way.",
     )
-    not_before = UtcDateTimeField(read_only=True)
-    notified_at = UtcDateTimeField(read_only=True)
-    confirmed_at = UtcDateTimeField(read_only=True)
-    progress_at = UtcDateTimeField(read_only=True)
-    first_progress_at = UtcDateTimeField(read_only=True)
-    deadline_at = UtcDateTimeField(read_only=True)
-    ended_at = UtcDateTimeField(read_only=True)
-    late_success_at = UtcDateTimeField(read_only=True)
-    rolled_back_at = UtcDateTimeField(read_only=True)
+    not_before = UtcDateTimeField(allow_null=True, read_only=True)
+    notified_at = UtcDateTimeField(allow_null=True, read_only=True)
+    confirmed_at = UtcDateTimeField(allow_null=True, read_only=True)
+    progress_at = UtcDateTimeField(allow_null=True, read_only=True)
+    first_progress_at = UtcDateTimeField(allow_null=True, read_only=True)
+    deadline_at = UtcDateTimeField(allow_null=True, read_only=True)
+    ended_at = UtcDateTimeField(allow_null=True, read_only=True)
+    late_success_at = UtcDateTimeField(allow_null=True, read_only=True)
+    rolled_back_at = UtcDateTimeField(allow_null=True, read_only=True)
     created_at = UtcDateTimeField(read_only=True)
     updated_at = UtcDateTimeField(read_only=True)
 
@@ -413,7 +427,7 @@ class TaskOut(serializers.ModelSerializer[Task]):
 class TaskDetailOut(TaskOut):
     """A device update with its history."""
 
-    history = HistoryOut(many=True, read_only=True)
+    history = HistoryOut(many=True, read_only=True, source="lines")
 
     class Meta(TaskOut.Meta):
         fields: tuple[str, ...] = (*TaskOut.Meta.fields, "history")

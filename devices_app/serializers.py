@@ -107,9 +107,13 @@ class DeviceOut(serializers.ModelSerializer[Device]):
     id = serializers.CharField(source="public_id", read_only=True)
     product_key = serializers.CharField(source="product.product_key", read_only=True)
     device_name = serializers.CharField(source="name", read_only=True)
-    presence_at = UtcDateTimeField(read_only=True, help_text="When it last came online or went offline.")
-    last_seen_at = UtcDateTimeField(read_only=True, help_text="When it last sent anything, to within a minute.")
-    activated_at = UtcDateTimeField(read_only=True, help_text="When it first connected; null: never.")
+    presence_at = UtcDateTimeField(
+        allow_null=True, read_only=True, help_text="When it last came online or went offline."
+    )
+    last_seen_at = UtcDateTimeField(
+        allow_null=True, read_only=True, help_text="When it last sent anything, to within a minute."
+    )
+    activated_at = UtcDateTimeField(allow_null=True, read_only=True, help_text="When it first connected; null: never.")
     created_at = UtcDateTimeField(read_only=True)
     versions = VersionOut(many=True, read_only=True)
 

@@ -35,7 +35,7 @@ class PackageOut(serializers.ModelSerializer[UpdatePackage]):
     sign = serializers.CharField(read_only=True, help_text="Digest of the only file; empty where there are several.")
     size_bytes = serializers.SerializerMethodField()
     file_count = serializers.SerializerMethodField()
-    created_by = serializers.CharField(source="created_by.username", default=None, read_only=True)
+    created_by = serializers.CharField(allow_null=True, source="created_by.username", default=None, read_only=True)
     created_at = UtcDateTimeField(read_only=True)
     updated_at = UtcDateTimeField(read_only=True)
 

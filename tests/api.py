@@ -1,9 +1,9 @@
 """A program that speaks to the REST API with a token, as a test reads it best."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from rest_framework.authtoken.models import Token
@@ -43,10 +43,10 @@ class Api:
         return self._answer(self._client.get(self._address(path), query, headers=self._headers))
 
     def post(self, path: str, **body: Any) -> Answer:
-        return self.send("POST", path, orjson.dumps(body))
+        return self.send("POST", path, json.dumps(body).encode())
 
     def patch(self, path: str, **body: Any) -> Answer:
-        return self.send("PATCH", path, orjson.dumps(body))
+        return self.send("PATCH", path, json.dumps(body).encode())
 
     def delete(self, path: str) -> Answer:
         return self._answer(self._client.delete(self._address(path), headers=self._headers))
@@ -81,5 +81,5 @@ class Api:
     @staticmethod
     def _answer(response: Any) -> Answer:
         kind = response.headers.get("Content-Type", "").partition(";")[0]
-        body = orjson.loads(response.content) if kind.endswith("json") and response.content else response.content
+        body = json.loads(response.content) if kind.endswith("json") and response.content else response.content
         return Answer(response.status_code, body, kind, response.headers)

@@ -21,8 +21,8 @@ def tasks() -> QuerySet[Task]:
 
 
 def task(public_id: str) -> Task:
-    """One task with its history, oldest line first. Two queries. Raises `NotFound`."""
-    lines = Prefetch("history", TaskEvent.objects.order_by("pk")[:MAX_HISTORY])
+    """One task with its history as `lines`, oldest first. Two queries. Raises `NotFound`."""
+    lines = Prefetch("history", TaskEvent.objects.order_by("pk")[:MAX_HISTORY], to_attr="lines")
     found = tasks().prefetch_related(lines).filter(public_id=public_id).first()
     if found is None:
         raise NotFound("task_unknown", _("This device update does not exist."))

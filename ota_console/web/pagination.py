@@ -31,7 +31,9 @@ class CursorPagination(pagination.CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound as error:
             raise _bad_cursor() from error
-        if cursor is not None and cursor.position is not None and not _is_key(str(cursor.position)):
+        if cursor is None or (cursor.position is None and cursor.reverse):
+            return cursor
+        if not _is_key(str(cursor.position)):
             raise _bad_cursor()
         return cursor
 

@@ -44,16 +44,26 @@ class _Seeded:
     size_bytes: int
 
 
-def seed(*, devices: int) -> None:
-    """Make the product, its devices, a group and four packages, as far as they are missing."""
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What there is now."""
+
+    product_key: str
+    device_count: int
+    package_count: int
+
+
+def seed(*, devices: int, now: datetime | None = None) -> SeedResult:
+    """Make the product, its devices, a group and four packages, as far as they are missing. `now` is by default now."""
     actor = _operator()
-    now = clock.now()
+    now = now or clock.now()
     product = _product(actor, now)
     _devices(product, devices, actor, now)
     _group(product, actor, now)
     for seeded in _packages(product):
         if not UpdatePackage.objects.filter(name=seeded.draft.name).exists():
             create_package(draft=seeded.draft, files=[_file(seeded)], actor=actor, now=now)
+    return SeedResult(product.product_key, product.devices.count(), product.packages.count())
 
 
 def _operator() -> Actor:

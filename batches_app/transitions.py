@@ -6,16 +6,16 @@ of states. This module decides nothing itself and publishes nothing.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import orjson
 from django.db.models import QuerySet
 
 from batches_app.domain.states import (
-    SUCCEEDED,
+    FAILED,
+    QUEUED,
     BatchStatus,
     Decision,
     Event,
@@ -29,15 +29,16 @@ from batches_app.domain.states import (
 )
 from batches_app.models import Batch, Task
 from batches_app.sql import tasks as sql
-from ota_console.core.db import time_text
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
 
 STATUS_COLUMNS: Final = ("confirm", "queued", "notified", "in_progress", "succeeded", "failed", "canceled")
-_TIMES: Final = tuple(name for name, kind in sql.FACT_COLUMNS if kind == "timestamptz")
 _STATUSES: Final = tuple(TaskStatus)
-_IDENTITY: Final = ("id", "public_id", "batch_id", "device_id", "device_name", "module_id")
-_FACTS: Final = tuple(name for name in TaskFacts._fields if name != "policy")
+_NAMES: Final = TaskFacts._fields
+_WRITTEN: Final = tuple(_NAMES.index(name) for name, _ in sql.FACT_COLUMNS)
+"""Positions of the facts that a decision may change."""
+ROWS_FOR_A_STATEMENT: Final = 20
+"""Fewer tasks than this that changed in the same facts share a statement with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,34 @@ class _Line:
     kind: int
     status: int
     detail: dict[str, str | int]
+
+
+class _Places(NamedTuple):
+    """Tasks with equal places stand in the same counters."""
+
+    status: int
+    is_queued_offline: bool
+    is_late_success: bool
+    is_rolled_back: bool
+    was_notified: bool
+    reason: int
+    source_version: str
+
+    @property
+    def columns(self) -> list[str]:
+        """The counters that such a task adds one to."""
+        flags = (
+            (self.is_queued_offline, "queued_offline"),
+            (self.is_late_success, "late_success"),
+            (self.is_rolled_back, "rolled_back"),
+            (self.was_notified, "ever_notified"),
+        )
+        return [STATUS_COLUMNS[self.status], *(name for is_so, name in flags if is_so)]
+
+
+Positions = tuple[int, ...]
+"""Of facts in `TaskFacts`."""
+_Move = tuple[LockedTask, _Places, _Places]
 
 
 def policy_of(batch: Batch) -> Policy:
@@ -112,9 +141,23 @@ class Transitions:
         self._lines: list[_Line] = []
 
     def lock(self, tasks: QuerySet[Task]) -> list[LockedTask]:
-        """Lock the rows of a queryset in id order and read their facts; at most two queries."""
+        """Lock the rows of a queryset in id order and read their facts."""
         locked = tasks.select_for_update(no_key=True, of=("self",)).order_by("id")
-        rows = list(locked.values_list(*_IDENTITY, *_FACTS))
+        return self._tasks(list(locked.values_list(*sql.READ_COLUMNS)))
+
+    def lock_ids(self, ids: Iterable[int]) -> list[LockedTask]:
+        """Lock tasks by key, as `lock`; fast for thousands."""
+        return self._tasks(sql.lock_ids(ids))
+
+    def lock_open(self, devices: Iterable[int]) -> list[LockedTask]:
+        """Lock the unfinished tasks of devices, as `lock`; fast for thousands."""
+        return self._tasks(sql.lock_open(devices))
+
+    def lock_ended(self, devices: Iterable[int]) -> list[LockedTask]:
+        """Lock the ended tasks of devices that a version report may still mark, as `lock`; fast for thousands."""
+        return self._tasks(sql.lock_ended(devices))
+
+    def _tasks(self, rows: Sequence[Sequence[Any]]) -> list[LockedTask]:
         self._load_batches({row[2] for row in rows})
         return [self._task(row) for row in rows]
 
@@ -146,59 +189,54 @@ class Transitions:
     def flush(self) -> list[LockedTask]:
         """Write everything that was applied; answers the tasks whose facts changed. A bounded number of statements."""
         changed = [task for task in self._touched.values() if task.facts != task.before]
+        self._write_history()  # first: its foreign keys find the rows locked, not changed (hot path)
         self._write_facts(changed)
-        self._write_history()
-        moved = [task for task in changed if _count_key(task.before) != _count_key(task.facts)]
+        moves = [(task, _places(task.before), _places(task.facts)) for task in changed]
+        moved = [move for move in moves if move[1] != move[2]]
         self._write_counts(moved)
-        self._free_lanes(moved)
+        self._free_lanes([task for task, _, _ in moved])
         self._tell(changed)
         self._touched = {}
         self._lines = []
         return changed
 
     def _write_facts(self, changed: Iterable[LockedTask]) -> None:
-        full: list[dict[str, Any]] = []
-        progress: list[dict[str, Any]] = []
+        """One statement for all tasks that changed in the same facts: what stays is not written (hot path)."""
+        groups: defaultdict[Positions, list[LockedTask]] = defaultdict(list)
         for task in changed:
-            after = task.facts
-            if after == task.before._replace(
-                progress=after.progress, progress_text=after.progress_text, progress_at=after.progress_at
-            ):
-                progress.append(
-                    {
-                        "id": task.id,
-                        "progress": after.progress,
-                        "progress_text": after.progress_text,
-                        "progress_at": time_text(after.progress_at),
-                    }
-                )
-            else:
-                full.append(_fact_row(task.id, after))
-        sql.update_facts(progress, sql.PROGRESS_COLUMNS, self.now)
-        sql.update_facts(full, sql.FACT_COLUMNS, self.now)
+            before, after = task.before, task.facts
+            groups[tuple([i for i in _WRITTEN if before[i] is not after[i] and before[i] != after[i]])].append(task)
+        for positions, tasks in _join_small(groups).items():
+            columns = [(_NAMES[i], i) for i in positions]
+            rows = [{"id": task.id} | {name: task.facts[i] for name, i in columns} for task in tasks]
+            sql.update_facts(rows, [name for name, _ in columns], self.now)
 
     def _write_history(self) -> None:
-        times: dict[datetime, str] = {}
-        for line in self._lines:
-            times.setdefault(line.at, str(time_text(line.at)))
         sql.insert_history(
             [
-                sql.HistoryRow(line.task.id, times[line.at], line.kind, line.status, orjson.dumps(line.detail).decode())
+                {
+                    "task_id": line.task.id,
+                    "at": line.at,
+                    "kind": line.kind,
+                    "status": line.status,
+                    "detail": line.detail,
+                }
                 for line in self._lines
             ]
         )
 
-    def _write_counts(self, moved: Iterable[LockedTask]) -> None:
+    def _write_counts(self, moved: Iterable[_Move]) -> None:
         by_batch: defaultdict[int, Counter[str]] = defaultdict(Counter)
         by_package: defaultdict[int, Counter[str]] = defaultdict(Counter)
         failures: Counter[tuple[int, int, str]] = Counter()
-        for task in moved:
-            for sign, facts in ((-1, task.before), (1, task.facts)):
-                for column in _columns(facts):
-                    by_batch[task.batch.id][column] += sign
-                    by_package[task.batch.package_id][column] += sign
-                if facts.status == TaskStatus.FAILED:
-                    failures[task.batch.id, facts.reason, facts.source_version] += sign
+        counted = Counter((task.batch.id, task.batch.package_id, before, after) for task, before, after in moved)
+        for (batch, package, before, after), count in counted.items():
+            for places, sign in ((before, -count), (after, count)):
+                for column in places.columns:
+                    by_batch[batch][column] += sign
+                    by_package[package][column] += sign
+                if places.status == TaskStatus.FAILED:
+                    failures[batch, places.reason, places.source_version] += sign
         sql.move_batch_counts(by_batch)
         sql.move_package_counts(by_package)
         sql.move_failure_counts(failures)
@@ -241,37 +279,26 @@ class Transitions:
             outbox.append(events=told, now=self.now)
 
 
-def _fact_row(task_id: int, facts: TaskFacts) -> dict[str, Any]:
-    row = facts._asdict()
-    del row["policy"], row["timeout_minutes"]
-    for name in _TIMES:
-        if row[name] is not None:
-            row[name] = time_text(row[name])
-    row["id"] = task_id
-    return row
+def _join_small(groups: Mapping[Positions, list[LockedTask]]) -> dict[Positions, list[LockedTask]]:
+    """The groups that deserve a statement of their own, and all others in one that writes the facts of each."""
+    joined = {positions: tasks for positions, tasks in groups.items() if len(tasks) >= ROWS_FOR_A_STATEMENT}
+    small = [positions for positions in groups if positions not in joined]
+    if small:
+        together = tuple(sorted(set[int]().union(*small)))
+        joined[together] = joined.get(together, []) + [task for positions in small for task in groups[positions]]
+    return joined
 
 
-def _columns(facts: TaskFacts) -> list[str]:
-    """The counters that a task with these facts adds one to."""
-    columns = [STATUS_COLUMNS[facts.status]]
-    if facts.status == TaskStatus.QUEUED and facts.is_offline:
-        columns.append("queued_offline")
-    if facts.late_success_at is not None:
-        columns.append("late_success")
-    if facts.rolled_back_at is not None:
-        columns.append("rolled_back")
-    if facts.notified_at is not None:
-        columns.append("ever_notified")
-    return columns
-
-
-def _count_key(facts: TaskFacts) -> tuple[object, ...]:
-    """Two facts with the same key stand in the same counters."""
-    return (
-        facts.status,
-        facts.status == TaskStatus.QUEUED and facts.is_offline,
-        facts.late_success_at is None,
-        facts.rolled_back_at is None,
-        facts.notified_at is None,
-        (facts.reason, facts.source_version) if facts.status > SUCCEEDED else None,
+def _places(facts: TaskFacts) -> _Places:
+    """Where a task with these facts is counted."""
+    status = facts.status
+    is_failed = status == FAILED
+    return _Places(
+        status,
+        status == QUEUED and facts.is_offline,
+        facts.late_success_at is not None,
+        facts.rolled_back_at is not None,
+        facts.notified_at is not None,
+        facts.reason if is_failed else 0,
+        facts.source_version if is_failed else "",
     )

@@ -26,7 +26,7 @@ from batches_app.domain.versions import is_older
 from batches_app.engine.arrivals import Arrivals
 from batches_app.engine.device_log import DeviceLog
 from batches_app.engine.notification import Notifications, read_block
-from batches_app.models import Batch, Task
+from batches_app.models import Batch
 from batches_app.sql import tasks as task_sql
 from batches_app.transitions import LockedTask, Transitions
 from devices_app import presence, sql
@@ -123,7 +123,7 @@ class _Ingest:
         ids = {self.arrivals.of(message).id for message in self.known}
         if not ids:
             return
-        for task in self.moves.lock(Task.objects.filter(device__in=ids, status__lt=SUCCEEDED)):
+        for task in self.moves.lock_open(ids):
             if task.device_id is not None:
                 self.tasks[task.device_id].append(task)
 
@@ -247,13 +247,7 @@ class _Ingest:
 
     def _late_versions(self) -> None:
         """Ended tasks: late success and roll-back (rules.md §2, §7). Only a changed version can be either."""
-        ended = Task.objects.filter(
-            device__in={device for device, _ in self.changes},
-            status__gte=SUCCEEDED,
-            late_success_at__isnull=True,
-            rolled_back_at__isnull=True,
-        )
-        for task in self.moves.lock(ended):
+        for task in self.moves.lock_ended({device for device, _ in self.changes}):
             if task.device_id is not None:
                 for change in self.changes.get((task.device_id, task.module_id), ()):
                     self.moves.apply(task, _reported(task, *change))

@@ -10,7 +10,6 @@ from typing import Final
 from django.db import connection, transaction
 
 from batches_app.domain.states import PushAcknowledged, Verdict
-from batches_app.models import Task
 from batches_app.transitions import Transitions
 from devices_app.ports import Clock, Publisher, PushToken
 from ota_console.core.db import database_now
@@ -27,7 +26,7 @@ def record(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> int:
     with transaction.atomic():
         moves = Transitions(clock())
         recorded = 0
-        for task in moves.lock(Task.objects.filter(pk__in=by_task)):
+        for task in moves.lock_ids(by_task):
             recorded += moves.apply(task, PushAcknowledged(by_task[task.id])).verdict is Verdict.APPLIED
         moves.flush()
     return recorded

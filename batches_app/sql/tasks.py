@@ -5,13 +5,11 @@ Nothing here decides; nothing here may be called outside a transaction that has 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final
 
-import orjson
-from django.db import connection
-
-from ota_console.core.db import is_postgresql, record_source, time_text
+from batches_app.domain.states import SUCCEEDED, TaskFacts
+from ota_console.core.db import bulk_cursor, is_postgresql, keys_in, keys_text, record_source, rows_text, time_text
 
 FACT_COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("status", "smallint"),
@@ -38,8 +36,12 @@ FACT_COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("rolled_back_at", "timestamptz"),
 )
 """The columns of a task that a decision may change, with PostgreSQL's types."""
-PROGRESS_COLUMNS: Final = tuple(c for c in FACT_COLUMNS if c[0] in {"progress", "progress_text", "progress_at"})
-"""Mere progress touches no indexed column: PostgreSQL updates the row in place (hot path)."""
+READ_COLUMNS: Final = (
+    *("id", "public_id", "batch_id", "device_id", "device_name", "module_id"),
+    *(name for name in TaskFacts._fields if name != "policy"),
+)
+"""What a lock answers, in this order: who the task is, then its facts."""
+_KINDS: Final = dict(FACT_COLUMNS)
 
 COUNT_COLUMNS: Final = (
     "confirm",
@@ -56,36 +58,55 @@ COUNT_COLUMNS: Final = (
 )
 
 
-class HistoryRow(NamedTuple):
-    """A line to insert into `TaskEvent`."""
-
-    task_id: int
-    at: str
-    kind: int
-    status: int
-    detail: str
+def lock_ids(ids: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Lock these tasks in id order; their `READ_COLUMNS`."""
+    return _lock(keys_in("id"), ids)
 
 
-def _run(statement: str, parameters: Sequence[Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
+def lock_open(devices: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Lock the unfinished tasks of these devices in id order."""
+    return _lock(f"{keys_in('device_id')} AND status < {SUCCEEDED:d}", devices)
 
 
-def update_facts(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]], now: datetime) -> int:
-    """Write the given fact columns of locked tasks. Each row: `id` and a value per column (times as `time_text`)."""
+def lock_ended(devices: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Lock the ended tasks of these devices that a version report may still mark, in id order."""
+    marked = "late_success_at IS NULL AND rolled_back_at IS NULL"
+    return _lock(f"{keys_in('device_id')} AND status >= {SUCCEEDED:d} AND {marked}", devices)
+
+
+def _lock(condition: str, keys: Iterable[int]) -> list[tuple[Any, ...]]:
+    lock = "FOR NO KEY UPDATE" if is_postgresql() else ""
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(READ_COLUMNS)} FROM batches_app_task WHERE {condition} ORDER BY id {lock}",
+            (keys_text(keys),),
+        )
+        rows = cursor.fetchall()
+    return rows if is_postgresql() else [_typed(row) for row in rows]
+
+
+def _typed(row: Sequence[Any]) -> tuple[Any, ...]:
+    """SQLite's times know no zone."""
+    return tuple(value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row)
+
+
+def update_facts(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], now: datetime) -> int:
+    """Write fact columns of locked tasks. Each row: `id` and a value for every named column.
+
+    Name no column that stays: an update that touches no indexed one happens in place on PostgreSQL (hot path).
+    """
     if not rows:
         return 0
-    assignments = ", ".join(f"{name} = x.{name}" for name, _ in columns)
-    source = record_source((("id", "bigint"), *columns))
-    statement = (
-        f"UPDATE batches_app_task SET {assignments}, updated_at = %s FROM {source} WHERE batches_app_task.id = x.id"
+    assignments = "".join(f"{name} = x.{name}, " for name in columns)
+    source = record_source((("id", "bigint"), *((name, _KINDS[name]) for name in columns)))
+    return _run(
+        f"UPDATE batches_app_task SET {assignments}updated_at = %s FROM {source} WHERE batches_app_task.id = x.id",
+        (time_text(now), rows_text(rows)),
     )
-    return _run(statement, (time_text(now), orjson.dumps(rows).decode()))
 
 
-def insert_history(rows: Sequence[HistoryRow]) -> int:
-    """Append lines to the tasks' history, in the given order."""
+def insert_history(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Append lines to tasks' history in the given order. Each row: task_id, at, kind, status, detail (an object)."""
     if not rows:
         return 0
     columns = (
@@ -93,14 +114,19 @@ def insert_history(rows: Sequence[HistoryRow]) -> int:
         ("at", "timestamptz"),
         ("kind", "smallint"),
         ("status", "smallint"),
-        ("detail", "text"),
+        ("detail", "jsonb"),
     )
-    detail = "x.detail::jsonb" if is_postgresql() else "x.detail"
-    statement = (
+    return _run(
         "INSERT INTO batches_app_taskevent (task_id, at, kind, status, detail) "
-        f"SELECT x.task_id, x.at, x.kind, x.status, {detail} FROM {record_source(columns)}"
+        f"SELECT x.task_id, x.at, x.kind, x.status, x.detail FROM {record_source(columns)}",
+        (rows_text(rows),),
     )
-    return _run(statement, (orjson.dumps([row._asdict() for row in rows]).decode(),))
+
+
+def _run(statement: str, parameters: Sequence[Any]) -> int:
+    with bulk_cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
 
 
 def move_counts(table: str, key: str, deltas: Mapping[int, Mapping[str, int]]) -> None:
@@ -134,7 +160,7 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
     columns = (("batch_id", "bigint"), ("reason", "smallint"), ("source_version", "text"), ("count", "integer"))
     names = ", ".join(name for name, _ in columns)
     picked = ", ".join(f"x.{name}" for name, _ in columns)
-    body = orjson.dumps([{**row, "count": 0} for row in rows]).decode()
+    body = rows_text([{**row, "count": 0} for row in rows])
     _run(  # rows first: an upsert of a negative delta would trip the check constraint before it adds
         f"INSERT INTO batches_app_failurecount ({names}) SELECT {picked} FROM {record_source(columns)} WHERE true "
         "ON CONFLICT (batch_id, reason, source_version) DO NOTHING",
@@ -145,7 +171,7 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
         f"FROM {record_source(columns)} "
         "WHERE batches_app_failurecount.batch_id = x.batch_id AND batches_app_failurecount.reason = x.reason "
         "AND batches_app_failurecount.source_version = x.source_version",
-        (orjson.dumps(rows).decode(),),
+        (rows_text(rows),),
     )
 
 
@@ -166,5 +192,5 @@ def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, no
         f"FROM {record_source(columns)} WHERE true "
         f"ON CONFLICT (device_id, module_id) DO UPDATE SET is_new_version = ({either}), "
         "requested_at = excluded.requested_at",
-        (time_text(now), orjson.dumps(body).decode()),
+        (time_text(now), rows_text(body)),
     )

@@ -241,7 +241,7 @@ class BatchTag(models.Model):
 class Task(models.Model):
     """One device in one batch. The facts are those of `domain.states.TaskFacts`, under the same names."""
 
-    public_id = models.CharField(max_length=26, unique=True)
+    public_id = models.CharField(max_length=26)
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks", db_index=False)
     device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True, related_name="tasks", db_index=False)
     device_name = models.CharField(max_length=32)
@@ -282,6 +282,7 @@ class Task(models.Model):
 
     class Meta:
         constraints = (
+            models.UniqueConstraint(fields=("public_id",), name="task_public_id_unique"),
             models.CheckConstraint(condition=Q(status__gte=0, status__lte=6), name="task_status_known"),
             models.CheckConstraint(
                 condition=Q(progress__isnull=True) | Q(progress__gte=0, progress__lte=100), name="task_progress_range"

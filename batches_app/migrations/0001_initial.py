@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
             name='Task',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(max_length=26, unique=True)),
+                ('public_id', models.CharField(max_length=26)),
                 ('device_name', models.CharField(max_length=32)),
                 ('match_no', models.SmallIntegerField(db_default=1, default=1)),
                 ('is_multi_module', models.BooleanField(db_default=False, default=False)),
@@ -328,6 +328,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='task',
             index=models.Index(condition=models.Q(('deadline_at__isnull', False)), fields=['deadline_at'], name='task_timed'),
+        ),
+        migrations.AddConstraint(
+            model_name='task',
+            constraint=models.UniqueConstraint(fields=('public_id',), name='task_public_id_unique'),
         ),
         migrations.AddConstraint(
             model_name='task',

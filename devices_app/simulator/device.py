@@ -159,13 +159,15 @@ class SimulatedDevice:
             while (wanted := update.next_range(goal)) is not None:
                 await self._fetch(link, update, *wanted)
             await self._world.pause(self.behaviour.step_seconds)
-            if percent == DONE:
-                return
-            await self._report_progress(link, update, percent, "")
-            self._fail_if_it_must(percent)
-            if self.behaviour.kind is Kind.OFFLINE and percent >= HALF_WAY and not update.was_offline:
-                update.was_offline = True
-                raise _WentOffline
+            if percent < DONE:
+                await self._on_the_way(link, update, percent)
+
+    async def _on_the_way(self, link: Link, update: Update, percent: int) -> None:
+        await self._report_progress(link, update, percent, "")
+        self._fail_if_it_must(percent)
+        if self.behaviour.kind is Kind.OFFLINE and percent >= HALF_WAY and not update.was_offline:
+            update.was_offline = True
+            raise _WentOffline
 
     def _verify(self, update: Update) -> None:
         if not all(file.is_right for file in update.files):

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+PATH = "/firmware.bin"
+
 
 @contextlib.contextmanager
 def serving(content: bytes) -> Iterator[str]:
@@ -14,6 +16,9 @@ def serving(content: bytes) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if self.path != PATH:
+                self.send_error(404)
+                return
             start, end, status = 0, len(content), 200
             if "Range" in self.headers:
                 first, last = self.headers["Range"].removeprefix("bytes=").split("-")
@@ -33,7 +38,7 @@ def serving(content: bytes) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/firmware.bin"
+        yield f"http://127.0.0.1:{server.server_port}{PATH}"
     finally:
         server.shutdown()
         server.server_close()

@@ -203,6 +203,8 @@ def test_a_presence_event_comes_back_as_it_was_written(event: str) -> None:
         b"[",
         b'{"event":"gone","session":"s","address":"a","at":1}',
         b'{"event":"connected","session":"s","address":"a"}',
+        b'{"event":"connected","session":7,"address":"a","at":1}',
+        b'{"event":"connected","session":"s","address":"a\\u0000","at":1}',
     ],
 )
 def test_a_strange_presence_event_is_dropped(body: bytes) -> None:

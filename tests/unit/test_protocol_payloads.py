@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices_app.protocol.blocks import block_reply, crc16_arc
+from devices_app.protocol.blocks import Block, block_reply, crc16_arc, read_block_reply
 from devices_app.protocol.payloads import (
     FileDownload,
     Notice,
@@ -111,6 +111,29 @@ def test_a_block_reply_has_header_length_big_endian_and_crc_low_byte_first() -> 
         b'"data":{"fileToken":"default","fileLength":84,"bSize":9,"bOffset":0}}'
     )
     assert block_reply(request, 84, b"123456789") == b"\x00" + bytes([len(header)]) + header + b"123456789\x3d\xbb"
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**40))
+def test_a_block_reply_is_read_as_it_was_written(data: bytes, offset: int) -> None:
+    """By the simulated devices."""
+    request = FileDownload("pk", "dn", "1", 5, 1, offset, len(data), "default")
+    assert read_block_reply(block_reply(request, 2**40, data)) == Block(offset, 2**40, data)
+
+
+@given(st.binary(max_size=80))
+def test_whatever_is_no_block_reply_is_none(payload: bytes) -> None:
+    """And does not raise; nor does a header without the right parts, or a cut block."""
+    assert read_block_reply(payload) is None
+    good = block_reply(FileDownload("pk", "dn", "1", 5, 1, 0, 3, "default"), 3, b"abc")
+    assert read_block_reply(good[:-1]) is None
+    assert read_block_reply(b"\x00\x02{}" + payload) is None
+
+
+def test_a_file_of_unknown_md5_is_told_without_one() -> None:
+    """Only its sign is."""
+    data = orjson.loads(push(Notice("2", "SHA256", (NoticeFile("a", 1, "u", "", SHA),)), 1))["data"]
+    assert "md5" not in data
+    assert data["sign"] == SHA
 
 
 @given(st.binary(max_size=64), st.integers(0, 255))

@@ -64,7 +64,8 @@ class FakeLink:
 
     async def receive_soon(self) -> tuple[str, bytes] | None:
         block = self.blocks.pop(0) if self.blocks else None
-        return None if block is None else (topics.file_download_reply(PK, DN), block)
+        topic = topics.file_download_reply(PK, DN) if block else "/some/other/topic"
+        return None if block is None else (topic, block)
 
 
 @dataclass
@@ -233,7 +234,7 @@ def test_blocks_over_mqtt_are_checked_and_asked_for_again() -> None:
         device = SimulatedDevice(Identity(PK, DN, "secret"), character(Kind.SUCCEEDS), world)
         async with world.connect(device.identity) as link:
             assert isinstance(link, FakeLink)
-            link.blocks = [damaged, None]
+            link.blocks = [b"", damaged, None]
             assert await device.session(link) > 0
 
     finish(with_bad_first_block())

@@ -81,7 +81,7 @@ def _python(config: StackConfig, *, name: str, arguments: tuple[str, ...]) -> Pr
 
 
 def _command(config: StackConfig, *, name: str, arguments: tuple[str, ...]) -> Program:
-    return _python(config, name=name, arguments=("-m", "django", *arguments, "--skip-checks"))
+    return _python(config, name=name, arguments=("-m", "django", *arguments))
 
 
 def _broker(config: StackConfig) -> Program:

@@ -12,7 +12,6 @@ from ota_console.gateway.runner import Gateway, GatewayConfig
 
 class Command(BaseCommand):
     help = "Carries messages between the MQTT broker and the database. One is active; others stand by."
-    requires_system_checks = ()  # they read every address of the console: a second of each start
     requires_migrations_checks = True
 
     def handle(self, *args: Any, **options: Any) -> None:

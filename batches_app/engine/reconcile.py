@@ -35,8 +35,8 @@ def repair_slice(batch_id: int, window: Window, *, since: datetime, now: datetim
 
     Devices that connected, went or reported meanwhile (architecture).
     """
-    missed = sql.missed_in_slice(batch_id, window.after, window.through, since, REPAIR_AT_ONCE)
-    return repair(missed, now)
+    devices = sql.moved_devices(window.after, window.through, since)
+    return _repair_all(sql.missed_of_devices(batch_id, devices), now) if devices else 0
 
 
 def reconcile_batch(*, batch_id: int, after: int, now: datetime) -> int | None:
@@ -44,16 +44,17 @@ def reconcile_batch(*, batch_id: int, after: int, now: datetime) -> int | None:
     through = sql.open_slice_end(batch_id, after=after, size=SLICE)
     if through is None:
         return None
-    missed = sql.missed_open(batch_id, after, through)
-    for start in range(0, len(missed), REPAIR_AT_ONCE):
-        repair(missed[start : start + REPAIR_AT_ONCE], now)
+    _repair_all(sql.missed_open(batch_id, after, through), now)
     return through
+
+
+def _repair_all(missed: Sequence[sql.Missed], now: datetime) -> int:
+    parts = range(0, len(missed), REPAIR_AT_ONCE)
+    return sum(repair(missed[start : start + REPAIR_AT_ONCE], now) for start in parts)
 
 
 def repair(missed: Sequence[sql.Missed], now: datetime) -> int:
     """Give tasks the event that they missed, under the locks of their devices; how many moved."""
-    if not missed:
-        return 0
     with transaction.atomic():
         devices = Device.objects.select_for_update(no_key=True).filter(pk__in={m.device_id for m in missed})
         online = dict(devices.order_by("pk").values_list("pk", "is_online"))

@@ -3,12 +3,13 @@
 Tasks that missed an event, and counters that differ from their tasks.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from batches_app.domain.states import TaskStatus
 from batches_app.sql.fragments import Fragment, execute, fetch, statement
-from ota_console.core.db import is_postgresql, time_text
+from ota_console.core.db import is_postgresql, keys_in, keys_text, time_text
 
 MISSED: Final = (
     "t.is_offline = d.is_online OR v.version = b.target_version "
@@ -31,21 +32,29 @@ class Missed(NamedTuple):
     device_id: int
 
 
-def missed_in_slice(batch_id: int, after: int, through: int, since: datetime, limit: int) -> list[Missed]:
-    """In a slice of devices just launched: those that connected, went or reported since the slice looked at them."""
+def moved_devices(after: int, through: int, since: datetime) -> list[int]:
+    """Devices of a slice just launched that connected, went or reported since; hardly ever any."""
     moment = Fragment("%s::timestamptz" if is_postgresql() else "%s", (time_text(since),))
     rows = fetch(
         statement(
-            "SELECT t.id, t.device_id FROM devices_app_device d "
-            "JOIN batches_app_task t ON t.batch_id = {batch} AND t.device_id = d.id "
-            "JOIN batches_app_batch b ON b.id = t.batch_id "
-            "LEFT JOIN devices_app_moduleversion v ON v.device_id = t.device_id AND v.module_id = t.module_id "
-            "WHERE d.id > {after} AND d.id <= {through} AND (d.presence_at >= {since} OR v.reported_at >= {since}) "
-            f"AND t.status < {TaskStatus.SUCCEEDED:d} AND ({MISSED}) ORDER BY t.id LIMIT {limit:d}",
-            batch=Fragment("%s", (batch_id,)),
+            "SELECT id FROM devices_app_device WHERE id > {after} AND id <= {through} AND presence_at >= {since} "
+            "UNION SELECT device_id FROM devices_app_moduleversion "
+            "WHERE device_id > {after} AND device_id <= {through} AND reported_at >= {since}",
             after=Fragment("%s", (after,)),
             through=Fragment("%s", (through,)),
             since=moment,
+        )
+    )
+    return [row[0] for row in rows]
+
+
+def missed_of_devices(batch_id: int, devices: Sequence[int]) -> list[Missed]:
+    """Open tasks of these devices in the batch that missed an event."""
+    rows = fetch(
+        Fragment(
+            f"SELECT t.id, t.device_id {_OPEN} WHERE t.batch_id = %s AND {keys_in('t.device_id')} "
+            f"AND t.status < {TaskStatus.SUCCEEDED:d} AND ({MISSED}) ORDER BY t.id",
+            (batch_id, keys_text(devices)),
         )
     )
     return [Missed(*row) for row in rows]

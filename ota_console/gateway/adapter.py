@@ -1,5 +1,6 @@
 """The only file that knows paho: one connection to a broker, driven by the thread that owns it.
 
+paho connects, subscribes and keeps the connection alive; messages and their acknowledgements go past it (`packets`).
 A `BrokerConnection` is made anew for every connection and thrown away with everything in it, so that neither a stale
 acknowledgement nor a stale push can reach the next one. paho's own loop is not used: this one reads only while there is
 room, and sends what has gathered in one call. Must not know a database, or what messages mean.
@@ -16,24 +17,29 @@ from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ota_console.gateway.packets import (
+    Acknowledged,
+    MalformedPacket,
+    Message,
+    PacketReader,
+    puback,
+    publish,
+    read_puback,
+)
 from ota_console.gateway.sockets import BufferedSocket
 
 KEEPALIVE_SECONDS: Final = 60
 CONNECT_SECONDS: Final = 5.0
 SESSION_SECONDS: Final = 7 * 86_400
 """MQTT 5: how long the broker keeps a persistent session without its gateway."""
-MOST_UNSENT_BYTES: Final = 1_048_576
-"""Above this, nothing more is handed to the socket until the system has taken some."""
-
-Message = tuple[int, int, bool, str, bytes]
-"""Message id, QoS, is a duplicate, topic, payload."""
+MESSAGE_IDS: Final = 65_535
 
 
 class BrokerUnavailable(Exception):
@@ -101,14 +107,14 @@ class BrokerConnection:
         version: Version,
         *,
         on_message: Callable[[Message], None],
-        on_published: Callable[[int], None],
+        on_acknowledged: Callable[[Acknowledged], None],
     ) -> None:
-        """`on_message` and `on_published` (with the message id) are called from `turn`."""
+        """`on_message` and `on_acknowledged` are called from `turn`."""
         self._endpoint = endpoint
         self._identity = identity
         self._version = version
         self._on_message = on_message
-        self._on_published = on_published
+        self._on_acknowledged = on_acknowledged
         self._outcome: ReasonCode | None = None
         self._lost: str = ""
         self._is_awake = False
@@ -118,6 +124,11 @@ class BrokerConnection:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._interest = 0
+        self._packets = PacketReader(has_properties=version is Version.V5)
+        self._has_packets = False
+        self._last_mid = 0
+        self.receive_maximum = MESSAGE_IDS
+        """Messages of ours that the broker lets us leave unacknowledged."""
         self._client = self._make_client()
 
     def _make_client(self) -> Client:
@@ -131,37 +142,27 @@ class BrokerConnection:
             manual_ack=True,
         )
         client.connect_timeout = CONNECT_SECONDS
-        client.max_inflight_messages_set(0)  # paho would scan its window at every acknowledgement; callers bound theirs
         if self._endpoint.username:
             client.username_pw_set(self._endpoint.username, self._endpoint.password)
         if self._endpoint.is_tls:
             client.tls_set_context(ssl.create_default_context(cafile=self._endpoint.ca_file or None))
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
-        client.on_message = self._received
-        client.on_publish = self._published
         client.on_socket_register_write = lambda *_: None  # keeps paho from writing on its own: `turn` does
         return client
 
     # --- paho's callbacks ---------------------------------------------------------------------------------------------
 
-    def _connected(self, _c: Client, _u: object, _f: ConnectFlags, reason: ReasonCode, _p: Properties | None) -> None:
+    def _connected(
+        self, _c: Client, _u: object, _f: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self.receive_maximum = getattr(properties, "ReceiveMaximum", MESSAGE_IDS)
         self._outcome = reason
 
     def _disconnected(
         self, _c: Client, _u: object, _f: DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
         self._lost = str(reason)
-
-    def _received(self, _c: Client, _u: object, message: MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:  # acknowledged and counted like any other nonsense
-            topic = ""
-        self._on_message((message.mid, message.qos, message.dup, topic, bytes(message.payload)))
-
-    def _published(self, _c: Client, _u: object, mid: int, _r: ReasonCode, _p: Properties) -> None:
-        self._on_published(mid)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -209,18 +210,28 @@ class BrokerConnection:
             self._client.subscribe([(name, 1) for name in filters])
 
     def publish(self, topic: str, payload: bytes, qos: int) -> int:
-        """Queue a message for the next `turn`; answers its id."""
-        return self._client.publish(topic, payload, qos).mid
+        """Queue a message for the next `turn`; answers its id. At QoS 1 the caller heeds `receive_maximum`."""
+        if qos:
+            self._last_mid = self._last_mid % MESSAGE_IDS + 1
+        mid = self._last_mid if qos else 0
+        self._socket().send(publish(topic, payload, mid=mid, has_properties=self._version is Version.V5))
+        return mid
 
-    def acknowledge(self, mid: int, qos: int) -> None:
-        """Queue an acknowledgement for the next `turn`."""
-        self._client.ack(mid, qos)
+    def acknowledge(self, mids: Iterable[int]) -> None:
+        """Queue acknowledgements of messages at QoS 1 for the next `turn`, behind what was published before."""
+        self._socket().send(b"".join(map(puback, mids)))
 
     @property
-    def has_unsent(self) -> bool:
-        """Something queued has not left yet."""
+    def unsent(self) -> int:
+        """Bytes that have not left yet."""
         buffered = self._client.socket()
-        return isinstance(buffered, BufferedSocket) and (buffered.unsent > 0 or self._client.want_write())
+        return buffered.unsent if isinstance(buffered, BufferedSocket) else 0
+
+    def _socket(self) -> BufferedSocket:
+        buffered = self._client.socket()
+        if not isinstance(buffered, BufferedSocket):
+            raise BrokerUnavailable(self._lost or "not connected")
+        return buffered
 
     def wake(self) -> None:
         """End a waiting `turn` early; the only method that other threads may call."""
@@ -231,12 +242,10 @@ class BrokerConnection:
 
     def turn(self, *, timeout_seconds: float, most_messages: int) -> None:
         """Send what is queued, wait, read at most `most_messages` packets. Raises BrokerUnavailable at the end."""
-        buffered = self._client.socket()
-        if not isinstance(buffered, BufferedSocket):
-            raise BrokerUnavailable(self._lost or "not connected")
+        buffered = self._socket()
         self._write(buffered)
         may_read = most_messages > 0
-        is_ready = may_read and (buffered.pending() > 0 or buffered.has_hidden_bytes)
+        is_ready = may_read and (self._has_packets or buffered.has_hidden_bytes)
         for key, events in self._wait(buffered, 0 if is_ready else timeout_seconds, may_read=may_read):
             if key.fileobj is self._wake_reader:
                 self._is_awake = False
@@ -260,7 +269,7 @@ class BrokerConnection:
         return self._selector.select(timeout_seconds)
 
     def _write(self, buffered: BufferedSocket) -> None:
-        if buffered.unsent < MOST_UNSENT_BYTES and self._client.want_write():
+        if self._client.want_write():
             self._check(self._client.loop_write())
         try:
             buffered.flush()
@@ -269,13 +278,30 @@ class BrokerConnection:
 
     def _read(self, buffered: BufferedSocket, most_messages: int) -> None:
         try:
-            if buffered.pending() == 0 or buffered.has_hidden_bytes:
-                buffered.fill()
+            self._packets.feed(buffered.read())
+            for _ in range(most_messages):
+                packet = self._packets.next()
+                self._has_packets = packet is not None
+                if packet is None:
+                    break
+                self._take(buffered, packet)
         except OSError as error:
             raise BrokerUnavailable(str(error)) from error
-        while most_messages and buffered.pending():
-            most_messages -= 1
+        except MalformedPacket as error:
+            raise BrokerUnavailable(f"not MQTT: {error}") from error
+        if buffered.is_at_end and not self._has_packets:
             self._check(self._client.loop_read())
+
+    def _take(self, buffered: BufferedSocket, packet: Message | bytes) -> None:
+        if isinstance(packet, Message):
+            self._on_message(packet)
+            return
+        acknowledged = read_puback(packet)
+        if acknowledged is None:
+            buffered.offer(packet)
+            self._check(self._client.loop_read())
+        else:
+            self._on_acknowledged(acknowledged)
 
     def _check(self, code: MQTTErrorCode) -> None:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:

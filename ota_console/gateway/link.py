@@ -18,11 +18,11 @@ from ota_console.gateway.adapter import (
     BrokerUnavailable,
     Endpoint,
     Identity,
-    Message,
     Version,
     VersionRefused,
 )
 from ota_console.gateway.batcher import Batcher
+from ota_console.gateway.packets import Message
 from ota_console.gateway.session import RECEIVE_MAXIMUM, Backoff, Received
 
 TURN_SECONDS: Final = 0.5
@@ -30,10 +30,10 @@ SUBSCRIBED: Final = tuple(GATEWAY_FILTERS)
 FIRST_WAIT_SECONDS: Final = 0.2
 MOST_WAIT_SECONDS: Final = 10.0
 GOODBYE_SECONDS: Final = 5.0
+MOST_UNSENT_BYTES: Final = 1_048_576
+"""Above this, nothing more is handed to the connection until the system has taken some."""
 MOST_BACKLOG_BYTES: Final = 33_554_432
 """Replies that wait to be sent; above it the worker waits, so that a slow broker bounds our memory."""
-BULKY_BYTES: Final = 4_096
-"""Larger replies are blocks of files: sent at QoS 0, since a device asks again for a block that does not come."""
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +122,7 @@ class BrokerLink(threading.Thread):
         self.connection_no += 1
         version = self._versions[0]
         connection = BrokerConnection(
-            self._endpoint, self._identity, version, on_message=self._received, on_published=lambda _mid: None
+            self._endpoint, self._identity, version, on_message=self._received, on_acknowledged=lambda _: None
         )
         self._connection = connection
         try:
@@ -153,13 +153,14 @@ class BrokerLink(threading.Thread):
             connection.turn(timeout_seconds=TURN_SECONDS, most_messages=room)
         until = time.monotonic() + GOODBYE_SECONDS
         self._send_outgoing(connection)
-        while connection.has_unsent and time.monotonic() < until:
+        while connection.unsent and time.monotonic() < until:
             connection.turn(timeout_seconds=0.05, most_messages=0)
+            self._send_outgoing(connection)
         connection.close(is_graceful=True)
         self._connection = None
 
     def _send_outgoing(self, connection: BrokerConnection) -> None:
-        while True:
+        while connection.unsent < MOST_UNSENT_BYTES:
             try:
                 item = self._outgoing.get_nowait()
             except Empty:
@@ -171,7 +172,5 @@ class BrokerLink(threading.Thread):
             if item.connection != self.connection_no:  # the broker delivers those messages again
                 continue
             for topic, payload in item.replies:
-                connection.publish(topic, payload, 0 if len(payload) > BULKY_BYTES else 1)
-            for message in item.acknowledged:
-                if message.qos:
-                    connection.acknowledge(message.mid, message.qos)
+                connection.publish(topic, payload, qos=0)  # a device asks again for an answer that does not come
+            connection.acknowledge(message.mid for message in item.acknowledged if message.qos)

@@ -20,10 +20,10 @@ from ota_console.gateway.adapter import (
     BrokerUnavailable,
     Endpoint,
     Identity,
-    Message,
     Version,
     VersionRefused,
 )
+from ota_console.gateway.packets import Acknowledged, Message
 
 WINDOW: Final = 100
 """Messages that the broker has not acknowledged: a larger window gains nothing (hotpath.md)."""
@@ -42,7 +42,6 @@ class MqttPublisher:
         self, *, endpoint: Endpoint, client_id: str, version: Version | None = None, window: int = WINDOW
     ) -> None:
         """Connects. Raises PublisherUnavailable."""
-        self._window = window
         self._in_flight = 0
         self._lost = ""
         self._room = threading.Condition()
@@ -52,13 +51,14 @@ class MqttPublisher:
         self._released = 0
         self._stop = threading.Event()
         self._connection = self._connect(endpoint, client_id, [version] if version else list(Version))
+        self._window = min(window, self._connection.receive_maximum)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
     def _connect(self, endpoint: Endpoint, client_id: str, versions: Sequence[Version]) -> BrokerConnection:
         for version in versions:
             connection = BrokerConnection(
-                endpoint, Identity(client_id), version, on_message=_ignore, on_published=self._published
+                endpoint, Identity(client_id), version, on_message=_ignore, on_acknowledged=self._take
             )
             try:
                 connection.connect()
@@ -108,11 +108,15 @@ class MqttPublisher:
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
-    def _published(self, mid: int) -> None:
-        token = self._tokens.pop(mid, None)
-        if token is not None:
+    def _take(self, acknowledged: Acknowledged) -> None:
+        token = self._tokens.pop(acknowledged.mid, None)
+        if token is None:
+            return
+        self._released += 1
+        if acknowledged.is_refused:  # nobody got it: its claim waits for its lease
+            log.warning("publisher.refused", task_id=token.task_id)
+        else:
             self._acknowledged.put(token)
-            self._released += 1
 
     def _run(self) -> None:
         reason = "closed"

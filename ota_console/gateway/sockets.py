@@ -1,7 +1,8 @@
 """A buffered face for the socket under an MQTT client: one system call for hundreds of packets.
 
-The client library reads a packet in three calls and writes each acknowledgement in one; with a buffer in between, 1,000
-acknowledgements leave in one call and 256 KB come in one (hotpath.md: "buffered socket"). Must not know MQTT.
+The client library reads a packet in three calls and writes each acknowledgement in one; here 256 KB come in one call,
+and 1,000 acknowledgements leave in one (hotpath.md: "buffered socket"). The library is offered the packets that are
+left to it. Must not know MQTT.
 """
 
 import contextlib
@@ -15,14 +16,14 @@ RECEIVE_BUFFER_BYTES: Final = 1_048_576
 
 
 class BufferedSocket:
-    """Has the methods that the client library calls on a socket; `fill` and `flush` do the real transfers."""
+    """Has the methods that the client library calls on a socket; `read` and `flush` do the real transfers."""
 
     def __init__(self, raw: socket.socket) -> None:
         """`raw` is connected."""
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self._raw = raw
-        self._incoming = b""
+        self._offered = b""
         self._position = 0
         self._outgoing = bytearray()
         self._is_at_end = False
@@ -42,8 +43,13 @@ class BufferedSocket:
         self._raw.close()
 
     def pending(self) -> int:
-        """Bytes that `recv` can answer without a system call; at the end of the stream 1, so that the end is read."""
-        return len(self._incoming) - self._position or int(self._is_at_end)
+        """Bytes that `recv` can answer: paho asks for them before it waits."""
+        return len(self._offered) - self._position
+
+    @property
+    def is_at_end(self) -> bool:
+        """The other side closed."""
+        return self._is_at_end
 
     @property
     def has_hidden_bytes(self) -> bool:
@@ -55,20 +61,23 @@ class BufferedSocket:
         """Bytes that `flush` has still to send."""
         return len(self._outgoing)
 
-    def fill(self) -> None:
-        """Read what is there. Raises OSError for a broken connection."""
+    def read(self) -> bytes:
+        """What the network brought, at most `READ_BYTES`; b"" for nothing. Raises OSError for a broken connection."""
         try:
             data = self._raw.recv(READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
-        if not data:
-            self._is_at_end = True
-        self._incoming = self._incoming[self._position :] + data
+            return b""
+        self._is_at_end = not data
+        return data
+
+    def offer(self, packet: bytes) -> None:
+        """A whole packet for the client library to `recv`."""
+        self._offered = packet
         self._position = 0
 
     def recv(self, size: int) -> bytes:
-        """At most `size` buffered bytes; b"" at the end of the stream. Raises BlockingIOError when none are there."""
-        data = self._incoming[self._position : self._position + size]
+        """At most `size` offered bytes; b"" at the end of the stream. Raises BlockingIOError when none are there."""
+        data = self._offered[self._position : self._position + size]
         if not data and not self._is_at_end:
             raise BlockingIOError
         self._position += len(data)

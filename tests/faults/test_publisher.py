@@ -65,6 +65,16 @@ def push_until_refused(publisher: MqttPublisher) -> None:
         publisher.publish("/up/1", b"lost", PushToken(number, 2))
 
 
+def test_a_broker_that_allows_few_messages_in_flight_gets_no_more(tmp_path: Path) -> None:
+    """MQTT 5: a client that exceeds the broker's receive maximum would be thrown out."""
+    with servers.mosquitto(tmp_path, settings="max_inflight_messages 5\n") as broker:
+        publisher = connect(broker, Version.V5, window=100)
+        for number in range(300):
+            publisher.publish("/up/1", b"x", PushToken(number, 1))
+        assert len(taken(publisher, 300)) == 300
+        publisher.close()
+
+
 def test_no_broker_is_said_at_once() -> None:
     """The push loop ends and beat begins another one later."""
     with pytest.raises(PublisherUnavailable):

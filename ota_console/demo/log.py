@@ -8,6 +8,14 @@ from ota_console.core import clock
 
 PART_WIDTH: Final = 9
 LEFT_OUT: Final = frozenset({"event", "level", "logger", "timestamp", "exception"})
+CHATTER: Final = (
+    "worker: Hitting Ctrl+C again",
+    "worker: Cold shutdown",
+    "Waiting gracefully for cold shutdown",
+    "Initiating Soft Shutdown",
+    "Restoring 1 unacknowledged",
+)
+"""What Celery says whenever it is stopped, and what is of no use to anybody."""
 CALM: Final = frozenset({"debug", "info"})
 
 
@@ -19,8 +27,11 @@ class Log:
         self._lock = threading.Lock()
 
     def __call__(self, part: str, line: str) -> None:
+        words = in_words(line)
+        if any(chatter in words for chatter in CHATTER):
+            return
         with self._lock:
-            self._stream.write(f"{clock.now().astimezone():%H:%M:%S}  {part:<{PART_WIDTH}}  {in_words(line)}\n")
+            self._stream.write(f"{clock.now().astimezone():%H:%M:%S}  {part:<{PART_WIDTH}}  {words}\n")
             self._stream.flush()
 
 

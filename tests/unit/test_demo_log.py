@@ -24,6 +24,13 @@ def test_other_lines_stay_as_they_are() -> None:
     assert [in_words(line) for line in ("ready", '{"half', "")] == ["ready", '{"half', ""]
 
 
+def test_what_a_worker_says_at_every_stop_is_left_out() -> None:
+    """The log stays tidy to its end."""
+    stream = io.StringIO()
+    Log(stream)("worker", "worker: Cold shutdown (MainProcess)")
+    assert stream.getvalue() == ""
+
+
 def test_each_line_tells_time_and_part() -> None:
     """In columns."""
     stream = io.StringIO()

@@ -15,10 +15,12 @@ from rest_framework.response import Response
 
 from batches_app import filters, serializers
 from batches_app.commands import cancel, confirm, device_lists, edit, launch, pause
+from batches_app.commands.delete_device import delete_device
 from batches_app.commands.results import TaskResult
 from batches_app.domain.states import TaskStatus
 from batches_app.selectors import api_rows
 from batches_app.selectors.batches import BatchFacts, batch_facts, batches
+from devices_app.api import DeviceViewSet
 from ota_console.core.errors import Conflict, NotFound
 from ota_console.web.openapi import PUBLIC_ID
 from ota_console.web.rest import ApiViewSet, StrictJSONParser
@@ -272,6 +274,16 @@ def _raise_refusal(result: TaskResult) -> None:
         raise NotFound("task_unknown", result.message)
     if not result.is_done:
         raise Conflict(result.code, result.message)
+
+
+class DeviceWithUpdatesViewSet(DeviceViewSet):
+    """Devices, and what ends with them: deleting one stands here, above the devices."""
+
+    @extend_schema(tags=["Devices"], summary="Delete a device", responses={204: None})
+    def destroy(self, request: Request, id: str) -> Response:
+        """Its unfinished updates become Canceled; their history keeps its name."""
+        delete_device(device=id, actor=self.actor(), now=self.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @extend_schema(tags=["Device lists"])

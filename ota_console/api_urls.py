@@ -17,7 +17,7 @@ _OPEN: Any = {"permission_classes": [AllowAny]}
 
 router = SimpleRouter()
 router.register("products", devices.ProductViewSet, basename="product")
-router.register("devices", devices.DeviceViewSet, basename="device")
+router.register("devices", batches.DeviceWithUpdatesViewSet, basename="device")
 router.register("groups", devices.GroupViewSet, basename="group")
 router.register("packages", packages.PackageViewSet, basename="package")
 router.register("device-lists", batches.DeviceListViewSet, basename="device-list")

@@ -18,7 +18,7 @@ from wsgiref.util import FileWrapper
 
 import structlog
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, reset_queries
+from django.db import connections, reset_queries
 
 from packages_app import selectors
 from packages_app.links import Link, LinkKind, LinkProblem, check_path
@@ -115,7 +115,7 @@ class DownloadServer:
     def _find(self, link: Link) -> FileFacts | Answer:
         """The named file. The connection is given back before the first byte leaves: downloads are long."""
         reset_queries()
-        close_old_connections()
+        _give_back_connections()
         try:
             if link.kind is LinkKind.DEVICE:
                 package_id, missing = self.is_task_alive(link.public_id), _ENDED
@@ -125,7 +125,14 @@ class DownloadServer:
                 return _text(missing)
             return selectors.package_file(package_id, link.position) or _text(_REFUSALS[LinkProblem.MALFORMED])
         finally:
-            close_old_connections()
+            _give_back_connections()
+
+
+def _give_back_connections() -> None:
+    """Close what has served its time, as Django does around a request; never inside somebody's transaction."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def _send(environ: WSGIEnvironment, link: Link, facts: FileFacts) -> Answer:

@@ -64,10 +64,12 @@ def test_the_history_is_told_in_order(api: Api, batch: Batch) -> None:
 def test_the_update_of_a_deleted_device_keeps_its_name(api: Api, batch: Batch) -> None:
     """rules.md §7."""
     device = make_device(batch.product)
-    task = make_task(batch, device, TaskStatus.CANCELED)
-    device.delete()
+    task = make_task(batch, device, TaskStatus.IN_PROGRESS)
+    assert api.delete(f"devices/{device.public_id}/").status == 204
     body = api.get(f"tasks/{task.public_id}/").body
     assert (body["device"], body["device_name"]) == (None, device.name)
+    assert (body["status"], body["reason"]) == ("CANCELED", "DEVICE_DELETED")
+    assert api.delete(f"devices/{device.public_id}/").body["code"] == "device_unknown"
 
 
 @pytest.mark.parametrize("page_size", [1, 4, 7, 50])

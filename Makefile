@@ -25,7 +25,7 @@ manage: $(STAMPS)/demo
 test: $(STAMPS)/test $(STAMPS)/npm
 	exec $(BIN)/python -m tests.run
 
-check: $(STAMPS)/test
+check: $(STAMPS)/test $(STAMPS)/npm
 	exec $(BIN)/python -m tests.check
 
 bench: $(STAMPS)/test $(STAMPS)/npm

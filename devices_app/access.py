@@ -7,7 +7,7 @@ that the order per device holds. Request and answer are JSON; the broker shows `
 """
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from itertools import count
 from typing import Any, Final
@@ -36,14 +36,14 @@ ACKNOWLEDGE_SECONDS: Final = 5.0
 
 Body = dict[str, Any]
 """Decoded JSON of a broker; values are checked before use."""
-Hook = Callable[[Body], Awaitable[HttpResponse]]
+Hook = Callable[[Body], Coroutine[Any, Any, HttpResponse]]
 
 DENY: Final = {"result": "deny"}
 ACTIONS: Final = {action.value: action for action in Action}
 log = structlog.get_logger(__name__)
 
 
-def broker_hook(view: Hook) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+def broker_hook(view: Hook) -> Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]:
     """A view for brokers only, with a JSON object as its body: 403 without the secret, 400 without the object."""
 
     @login_not_required

@@ -17,6 +17,4 @@ from ota_console.core import clock  # noqa: E402 as above
 from packages_app.downloads import DownloadServer  # noqa: E402 as above
 from packages_app.links import derive_key  # noqa: E402 as above
 
-application = DownloadServer(
-    key=derive_key(settings.SECRET_KEY), is_task_alive=package_of_live_task, now=clock.now
-)
+application = DownloadServer(key=derive_key(settings.SECRET_KEY), is_task_alive=package_of_live_task, now=clock.now)

@@ -33,9 +33,14 @@ class Claim(NamedTuple):
     source_version: str
 
 
-_DUE: Final = """ SELECT t.id, t.public_id, t.device_name, t.status, t.push_no, t.source_version, t.is_retry_pending,
-t.reason, coalesce(v.version, '') FROM batches_app_task t LEFT JOIN devices_app_moduleversion v
-ON v.device_id = t.device_id AND v.module_id = t.module_id WHERE t.batch_id = %s AND t.due_at <= %s {only} ORDER BY t.due_at, t.id LIMIT %s {lock}
+_DUE: Final = """
+SELECT t.id, t.public_id, t.device_name, t.status, t.push_no, t.source_version, t.is_retry_pending, t.reason,
+       coalesce(v.version, '')
+FROM batches_app_task t
+LEFT JOIN devices_app_moduleversion v ON v.device_id = t.device_id AND v.module_id = t.module_id
+WHERE t.batch_id = %s AND t.due_at <= %s {only}
+ORDER BY t.due_at, t.id
+LIMIT %s {lock}
 """
 
 

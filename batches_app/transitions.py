@@ -208,7 +208,7 @@ class Transitions:
             groups[tuple([i for i in _WRITTEN if before[i] is not after[i] and before[i] != after[i]])].append(task)
         for positions, tasks in _join_small(groups).items():
             columns = [(_NAMES[i], i) for i in positions]
-            rows = [{"id": task.id} | {name: task.facts[i] for name, i in columns} for task in tasks]
+            rows = [{"id": task.id, **{name: task.facts[i] for name, i in columns}} for task in tasks]
             sql.update_facts(rows, [name for name, _ in columns], self.now)
 
     def _write_history(self) -> None:

@@ -35,19 +35,22 @@ class Connection:
     last_seen_at: datetime | None
 
 
-_FIELDS: Final = tuple(Connection.__slots__)
+DeviceKey = tuple[str, str]
+"""How a device is named on the wire: product key and device name."""
 
 
-def connections(ids: Iterable[int]) -> dict[int, Connection]:
-    """Read without a lock."""
-    rows = Device.objects.filter(pk__in=list(ids)).values_list(*_FIELDS)
-    return {row[0]: Connection(*row) for row in rows}
+def find(keys: Iterable[DeviceKey]) -> dict[DeviceKey, Connection]:
+    """Read by names, without a lock; unknown devices are missing."""
+    found = {}
+    for product_key, *columns in sql.read_connections(keys):
+        connection = Connection(*columns)
+        found[product_key, connection.name] = connection
+    return found
 
 
 def lock_connections(ids: Iterable[int]) -> dict[int, Connection]:
     """Lock device rows in id order and read them afresh."""
-    rows = Device.objects.filter(pk__in=list(ids)).order_by("id").select_for_update(no_key=True).values_list(*_FIELDS)
-    return {row[0]: Connection(*row) for row in rows}
+    return {row[0]: Connection(*row) for row in sql.lock_connections(ids)}
 
 
 def is_stale(connection: Connection, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from batches_app.domain.states import Connected, Disconnected
-from devices_app import presence, sql
+from devices_app import presence
 from devices_app.protocol.payloads import Inbound, LegacyRequest, Presence, VersionReport
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
@@ -20,22 +20,20 @@ class Arrivals:
     """The devices of one micro-batch by their names on the wire."""
 
     def __init__(self, messages: Sequence[Inbound], now: datetime) -> None:
-        """Resolves all names in one query and reads the rows in another."""
+        """Reads all devices in one query."""
         self._now = now
-        keys = {sql.DeviceKey(m.product_key, m.device_name) for m in messages if m.product_key}
-        ids = sql.resolve_devices(keys) if keys else {}
-        found = presence.connections(ids.values()) if ids else {}
-        self._devices = {key: found[device] for key, device in ids.items() if device in found}
+        keys = {(m.product_key, m.device_name) for m in messages if m.product_key}
+        self._devices = presence.find(keys) if keys else {}
         self.by_id = {connection.id: connection for connection in self._devices.values()}
         self.activated: list[presence.Connection] = []
 
     def find(self, message: Inbound) -> presence.Connection | None:
         """The sender as it is now; None: unknown."""
-        return self._devices.get(sql.DeviceKey(message.product_key, message.device_name))
+        return self._devices.get((message.product_key, message.device_name))
 
     def of(self, message: Inbound) -> presence.Connection:
         """The sender, which is known."""
-        return self._devices[sql.DeviceKey(message.product_key, message.device_name)]
+        return self._devices[message.product_key, message.device_name]
 
     def move(self, known: Iterable[Inbound]) -> dict[int, Move]:
         """Lock and write the devices whose row changes; what follows for their tasks, by `id` of the message."""

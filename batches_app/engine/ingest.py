@@ -31,7 +31,6 @@ from batches_app.sql import tasks as task_sql
 from batches_app.transitions import LockedTask, Transitions
 from devices_app import presence, sql
 from devices_app.commands.module_directory import ModuleDirectory, TooManyModules
-from devices_app.models import ModuleVersion
 from devices_app.protocol import payloads, topics
 from devices_app.protocol.payloads import (
     Dropped,
@@ -132,8 +131,7 @@ class _Ingest:
         ids = {self.arrivals.of(message).id for message in tellers}
         if not ids:
             return
-        rows = ModuleVersion.objects.filter(device__in=ids).values_list("device_id", "module_id", "version")
-        self.versions = {(device, module): version for device, module, version in rows}
+        self.versions = {(device, module): version for device, module, version in sql.read_versions(ids)}
 
     # --- one message -------------------------------------------------------------------------------------------------
 

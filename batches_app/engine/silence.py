@@ -8,8 +8,7 @@ from typing import Final
 
 from django.db import transaction
 
-from batches_app.domain.states import SUCCEEDED, Disconnected
-from batches_app.models import Task
+from batches_app.domain.states import Disconnected
 from batches_app.transitions import Transitions
 from devices_app import presence
 from ota_console.outbox import commands as outbox
@@ -28,7 +27,7 @@ def end_silent_connections(*, silence: timedelta, now: datetime) -> bool:
         gone = [presence.after_silence(c, now) for c in before.values() if presence.is_silent(c, now - silence)]
         presence.write(gone)
         moves = Transitions(now)
-        for task in moves.lock(Task.objects.filter(device__in=[c.id for c in gone], status__lt=SUCCEEDED)):
+        for task in moves.lock_open(c.id for c in gone):
             moves.apply(task, Disconnected())
         moves.flush()
         outbox.append(events=[events.presence_changed(device=c.public_id, is_online=False) for c in gone], now=now)

@@ -5,11 +5,20 @@ Nothing here decides; nothing here may be called outside a transaction that has 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from batches_app.domain.states import SUCCEEDED, TaskFacts
-from ota_console.core.db import bulk_cursor, is_postgresql, keys_in, keys_text, record_source, rows_text, time_text
+from ota_console.core.db import (
+    bulk_execute,
+    bulk_fetch,
+    is_postgresql,
+    keys_in,
+    keys_text,
+    record_source,
+    rows_text,
+    time_text,
+)
 
 FACT_COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("status", "smallint"),
@@ -76,18 +85,9 @@ def lock_ended(devices: Iterable[int]) -> list[tuple[Any, ...]]:
 
 def _lock(condition: str, keys: Iterable[int]) -> list[tuple[Any, ...]]:
     lock = "FOR NO KEY UPDATE" if is_postgresql() else ""
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(READ_COLUMNS)} FROM batches_app_task WHERE {condition} ORDER BY id {lock}",
-            (keys_text(keys),),
-        )
-        rows = cursor.fetchall()
-    return rows if is_postgresql() else [_typed(row) for row in rows]
-
-
-def _typed(row: Sequence[Any]) -> tuple[Any, ...]:
-    """SQLite's times know no zone."""
-    return tuple(value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row)
+    columns = ", ".join(READ_COLUMNS)
+    statement = f"SELECT {columns} FROM batches_app_task WHERE {condition} ORDER BY id {lock}"
+    return bulk_fetch(statement, (keys_text(keys),))
 
 
 def update_facts(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], now: datetime) -> int:
@@ -99,7 +99,7 @@ def update_facts(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], now:
         return 0
     assignments = "".join(f"{name} = x.{name}, " for name in columns)
     source = record_source((("id", "bigint"), *((name, _KINDS[name]) for name in columns)))
-    return _run(
+    return bulk_execute(
         f"UPDATE batches_app_task SET {assignments}updated_at = %s FROM {source} WHERE batches_app_task.id = x.id",
         (time_text(now), rows_text(rows)),
     )
@@ -116,17 +116,11 @@ def insert_history(rows: Sequence[Mapping[str, Any]]) -> int:
         ("status", "smallint"),
         ("detail", "jsonb"),
     )
-    return _run(
+    return bulk_execute(
         "INSERT INTO batches_app_taskevent (task_id, at, kind, status, detail) "
         f"SELECT x.task_id, x.at, x.kind, x.status, x.detail FROM {record_source(columns)}",
         (rows_text(rows),),
     )
-
-
-def _run(statement: str, parameters: Sequence[Any]) -> int:
-    with bulk_cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
 
 
 def move_counts(table: str, key: str, deltas: Mapping[int, Mapping[str, int]]) -> None:
@@ -135,7 +129,7 @@ def move_counts(table: str, key: str, deltas: Mapping[int, Mapping[str, int]]) -
         changes = {name: delta for name, delta in deltas[owner].items() if delta}
         assignments = "".join(f"{name} = {name} + %s, " for name in changes)
         statement = f"UPDATE {table} SET {assignments}revision = revision + 1 WHERE {key} = %s"
-        _run(statement, (*changes.values(), owner))
+        bulk_execute(statement, (*changes.values(), owner))
 
 
 def move_batch_counts(deltas: Mapping[int, Mapping[str, int]]) -> None:
@@ -161,12 +155,12 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
     names = ", ".join(name for name, _ in columns)
     picked = ", ".join(f"x.{name}" for name, _ in columns)
     body = rows_text([{**row, "count": 0} for row in rows])
-    _run(  # rows first: an upsert of a negative delta would trip the check constraint before it adds
+    bulk_execute(  # rows first: an upsert of a negative delta would trip the check constraint before it adds
         f"INSERT INTO batches_app_failurecount ({names}) SELECT {picked} FROM {record_source(columns)} WHERE true "
         "ON CONFLICT (batch_id, reason, source_version) DO NOTHING",
         (body,),
     )
-    _run(
+    bulk_execute(
         "UPDATE batches_app_failurecount SET count = batches_app_failurecount.count + x.count "
         f"FROM {record_source(columns)} "
         "WHERE batches_app_failurecount.batch_id = x.batch_id AND batches_app_failurecount.reason = x.reason "
@@ -186,7 +180,7 @@ def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, no
     columns = (("device_id", "bigint"), ("module_id", "bigint"))
     flag = "true" if is_new_version else "false"
     either = "batches_app_matchrequest.is_new_version OR excluded.is_new_version"
-    _run(
+    bulk_execute(
         "INSERT INTO batches_app_matchrequest (device_id, module_id, is_new_version, requested_at) "
         f"SELECT x.device_id, x.module_id, {flag}, %s{'::timestamptz' if is_postgresql() else ''} "
         f"FROM {record_source(columns)} WHERE true "

@@ -20,6 +20,8 @@ from ota_console.core import clock
 
 Dialect = Literal["postgresql", "sqlite"]
 
+_BINDING_CURSOR: Final[Any] = ServerBindingCursor
+"""Django's own for `server_side_binding`; its stubs forget that it is a cursor of the driver."""
 _TIME_LOADER: Final = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT)
 """The driver's own; Django replaces it on its connections by one in Python that costs 3 µs a value (hot path)."""
 
@@ -87,11 +89,30 @@ def bulk_cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[CursorWrapper]:
             yield cursor
         return
     wrapper.ensure_connection()
-    binding = ServerBindingCursor(wrapper.connection)
+    binding = _BINDING_CURSOR(wrapper.connection)
     if _TIME_LOADER is not None:
         binding.adapters.register_loader("timestamptz", _TIME_LOADER)
     with wrapper.make_debug_cursor(binding) if wrapper.queries_logged else wrapper.make_cursor(binding) as cursor:
         yield cursor
+
+
+def bulk_fetch(statement: str, parameters: Sequence[Any], using: str = DEFAULT_DB_ALIAS) -> list[tuple[Any, ...]]:
+    """All rows of a query, which the caller bounds; times aware as the ORM's, on SQLite those of plain columns."""
+    with bulk_cursor(using) as cursor:
+        cursor.execute(statement, parameters)
+        rows = cursor.fetchall()
+    return rows if is_postgresql(using) else [tuple(map(_aware, row)) for row in rows]
+
+
+def bulk_execute(statement: str, parameters: Sequence[Any], using: str = DEFAULT_DB_ALIAS) -> int:
+    """Run a statement that carries rows; how many rows it changed."""
+    with bulk_cursor(using) as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
 def rows_text(rows: Iterable[Mapping[str, Any]], using: str = DEFAULT_DB_ALIAS) -> str:

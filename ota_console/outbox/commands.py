@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Final
 
 import orjson
-from django.db import connection
 
-from ota_console.core.db import is_postgresql, time_text
+from ota_console.core.db import bulk_execute, is_postgresql, time_text
 from ota_console.outbox.events import Event, pack
 
 PARTITIONS: Final = 1
@@ -25,8 +24,7 @@ def append(*, events: Sequence[Event], now: datetime, partition: int = 0) -> Non
     if not events:
         return
     cast = "::jsonb" if is_postgresql() else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO outbox_outboxmessage (partition, events, created_at) VALUES (%s, %s{cast}, %s)",  # noqa: S608 - constants
-            (partition % PARTITIONS, orjson.dumps(pack(events)).decode(), time_text(now)),
-        )
+    bulk_execute(
+        f"INSERT INTO outbox_outboxmessage (partition, events, created_at) VALUES (%s, %s{cast}, %s)",  # noqa: S608 - constants
+        (partition % PARTITIONS, orjson.dumps(pack(events)).decode(), time_text(now)),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from signal import SIGINT, SIGQUIT
+from signal import SIGQUIT
 from typing import Final
 
 from ota_console.demo.processes import Program, is_free
@@ -120,4 +120,4 @@ def _beat(config: StackConfig) -> Program:
 
 def _simulator(config: StackConfig) -> Program:
     arguments = ("simulate", "--devices", str(config.devices), *config.simulator_arguments)
-    return replace(_command(config, name="simulator", arguments=arguments), stop_signal=SIGINT)
+    return _command(config, name="simulator", arguments=arguments)

@@ -22,7 +22,6 @@ class Command(BaseCommand):
         "Simulates devices that log in, report their versions, download updates and report progress, as real ones do. "
         "They are the console's own devices, or those of a JSON file. Ends on SIGTERM and Ctrl-C."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         broker = urlsplit(settings.MQTT_URL)

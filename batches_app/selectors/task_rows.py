@@ -3,7 +3,7 @@
 A page costs one index scan per shown status and one read of its rows, whatever the size of the batch. Reads only.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,15 +13,16 @@ from django.utils.translation import gettext as _
 
 from batches_app.domain.reasons import REASONS, label, reason_text
 from batches_app.domain.states import Reason, TaskStatus, is_unfinished
-from batches_app.models import Task
+from batches_app.models import BatchCounts, Task
+from batches_app.selectors.counts import as_counts
 from batches_app.sql import pages
 from batches_app.sql.fragments import Fragment
 from devices_app.models import ModuleVersion
 
 PAGE_SIZE: Final = 100
 """Rows that a table shows before "Load next 100": more than a screen, little enough to be drawn at once."""
-MAX_BATCHES_PER_PAGE: Final = 101
-"""A package's page never reads further: every batch that is read gives at least one row."""
+PAIRS_PER_STATEMENT: Final = 70
+"""Ten batches in all their statuses; SQLite joins at most 500 parts."""
 
 FORMS: Final = ("QUEUED_PLAIN", "QUEUED_OFFLINE", "QUEUED_SCHEDULED")
 """The three forms of To Be Pushed, as filters."""
@@ -94,16 +95,41 @@ class TaskPage:
 def batch_page(*, batch_id: int, wanted: TaskFilter, after: str, now: datetime) -> TaskPage:
     """The next rows of a batch, oldest first; `after` is the public id of the last row seen. Three queries."""
     start = _key_of(after)
-    pairs = [(batch_id, status, start) for status in wanted.shown_states]
-    return _page(pairs, wanted, now)
+    return _as_page(_keys([(batch_id, status, start) for status in wanted.shown_states], wanted), now)
 
 
 def package_page(*, batch_ids: Sequence[int], wanted: TaskFilter, after: str, now: datetime) -> TaskPage:
-    """The next rows of a package: newest batch first, each in order of creation. `batch_ids` are newest first."""
+    """The next rows of a package: newest batch first, each in order of creation. `batch_ids` are newest first.
+
+    One statement for every `PAIRS_PER_STATEMENT` statuses in which a batch has tasks, until the page is full.
+    """
     last = Task.objects.filter(public_id=after).values_list("batch_id", "pk").first() if after else None
-    left = [pk for pk in batch_ids if last is None or pk <= last[0]][:MAX_BATCHES_PER_PAGE]
-    pairs = [(pk, status, last[1] if last and pk == last[0] else 0) for pk in left for status in wanted.shown_states]
-    return _page(pairs, wanted, now)
+    left = [pk for pk in batch_ids if last is None or pk <= last[0]]
+    found: list[int] = []
+    for part in _in_parts(_occupied(left, wanted.shown_states)):
+        pairs = [(pk, status, last[1] if last and pk == last[0] else 0) for pk, status in part]
+        found += _keys(pairs, wanted)
+        if len(found) > PAGE_SIZE:
+            break
+    return _as_page(found, now)
+
+
+def _occupied(batch_ids: Sequence[int], states: Sequence[TaskStatus]) -> list[tuple[int, TaskStatus]]:
+    """Each batch with the statuses in which it has tasks, by its counters. One query."""
+    rows = BatchCounts.objects.filter(batch_id__in=batch_ids).order_by("-batch_id")
+    return [(row.batch_id, status) for row in rows for status in states if as_counts(row)[status.name]]
+
+
+def _in_parts(pairs: Sequence[tuple[int, TaskStatus]]) -> Iterator[list[tuple[int, TaskStatus]]]:
+    """Whole batches together, since a page is in order of batches."""
+    part: list[tuple[int, TaskStatus]] = []
+    for pair in pairs:
+        if len(part) >= PAIRS_PER_STATEMENT and pair[0] != part[-1][0]:
+            yield part
+            part = []
+        part.append(pair)
+    if part:
+        yield part
 
 
 def single_rows(*, public_ids: Collection[str], batch_id: int, now: datetime) -> tuple[TaskRow, ...]:
@@ -117,17 +143,18 @@ def _key_of(public_id: str) -> int:
     return Task.objects.filter(public_id=public_id).values_list("pk", flat=True).first() or 0 if public_id else 0
 
 
-def _page(pairs: Sequence[tuple[int, TaskStatus, int]], wanted: TaskFilter, now: datetime) -> TaskPage:
-    if not pairs:
-        return TaskPage((), "")
+def _keys(pairs: Sequence[tuple[int, TaskStatus, int]], wanted: TaskFilter) -> list[int]:
     rules, limit = _rules(wanted), PAGE_SIZE + 1
     scans = [
         pages.scan(batch_id=batch_id, status=status, after=after, rules=rules, limit=limit)
         for batch_id, status, after in pairs
     ]
-    found = pages.first_of(scans, limit=limit)
-    rows = _rows(found[:PAGE_SIZE], now)
-    return TaskPage(rows, rows[-1].public_id if len(found) > PAGE_SIZE else "")
+    return pages.first_of(scans, limit=limit)
+
+
+def _as_page(keys: Sequence[int], now: datetime) -> TaskPage:
+    rows = _rows(keys[:PAGE_SIZE], now) if keys else ()
+    return TaskPage(rows, rows[-1].public_id if len(keys) > PAGE_SIZE else "")
 
 
 def _rules(wanted: TaskFilter) -> list[Fragment]:

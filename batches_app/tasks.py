@@ -3,14 +3,17 @@
 import threading
 from contextlib import closing
 
+import structlog
 from celery import shared_task
 
 from batches_app.engine import dispatch as push_loop
 from batches_app.engine import runs
 from batches_app.engine.steps import Turn
-from devices_app.ports import open_publisher
+from devices_app.ports import PublisherUnavailable, open_publisher
 from ota_console.core import clock, shutdown
 from ota_console.core.jobs import enqueue
+
+log = structlog.get_logger(__name__)
 
 DISPATCH_SECONDS = 60.0
 """The push loop ends after this and beat enqueues it again: a deployment need not wait for it."""
@@ -79,5 +82,8 @@ def dispatch() -> None:
     with Turn("dispatch", clock.now) as turn:
         if not turn.is_mine():
             return
-        with closing(open_publisher()) as publisher:
-            push_loop.run(publisher=publisher, seconds=DISPATCH_SECONDS, stop=UntilOthersTurn(turn))
+        try:
+            with closing(open_publisher()) as publisher:
+                push_loop.run(publisher=publisher, seconds=DISPATCH_SECONDS, stop=UntilOthersTurn(turn))
+        except PublisherUnavailable as away:
+            log.warning("dispatch.broker_away", reason=str(away))

@@ -10,6 +10,8 @@ from enum import Enum
 from io import StringIO
 from typing import Final, NamedTuple
 
+from batches_app.domain.texts import gettext_noop
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_@.:-]{4,32}\Z")
 """Vendor reference §1.1."""
 _SEPARATOR: Final = re.compile(r"[,;\t]")
@@ -25,11 +27,6 @@ class Bad(Enum):
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
     DUPLICATE = "duplicate"
-
-
-def gettext_noop(text: str) -> str:
-    """Mark a text for translation; it is translated where it is shown."""
-    return text
 
 
 SENTENCES: Final = {

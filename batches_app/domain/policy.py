@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from batches_app.domain.pacing import Rate
+from batches_app.domain.texts import gettext_noop
 
 Errors = defaultdict[str, list[str]]
 """Messages by field name."""
@@ -45,11 +46,6 @@ MAX_MQTT_BYTES: Final = 16 * 1024 * 1024
 
 _VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _TAG_KEY: Final = re.compile(r"[A-Za-z0-9.]{1,30}\Z")
-
-
-def gettext_noop(text: str) -> str:
-    """Mark a text for translation; it is translated where it is shown."""
-    return text
 
 
 def new_errors() -> Errors:

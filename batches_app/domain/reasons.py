@@ -12,12 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from batches_app.domain.states import CONFIRM, IN_PROGRESS, NOTIFIED, QUEUED, SUCCEEDED, Reason, TaskFacts, TaskStatus
-
-
-def gettext_noop(text: str) -> str:
-    """Mark a text for translation; it is translated where it is shown."""
-    return text
-
+from batches_app.domain.texts import gettext_noop
 
 ALL_DONE: Final = 100
 """Per cent; no proof of success (rules.md §2)."""

@@ -61,18 +61,20 @@ def _save(batch: Batch, *fields: str, now: datetime) -> None:
 
 def start_scheduled(*, now: datetime) -> int:
     """PLANNED → IN_PROGRESS at the start time; how many. Their tasks are due by themselves."""
-    started = 0
-    for pk in _keys(Batch.objects.filter(is_open=True, status=BatchStatus.PLANNED, schedule_at__lte=now)):
-        with transaction.atomic():
-            batch = _locked(pk)
-            if batch.status != BatchStatus.PLANNED:
-                continue
-            batch.status = BatchStatus.IN_PROGRESS
-            batch.started_at = now
-            _save(batch, "status", "started_at", now=now)
-            enqueue("batches_app.dispatch")
-            started += 1
-    return started
+    due = Batch.objects.filter(is_open=True, status=BatchStatus.PLANNED, schedule_at__lte=now)
+    return sum(_start(pk, now) for pk in _keys(due))
+
+
+def _start(pk: int, now: datetime) -> bool:
+    with transaction.atomic():
+        batch = _locked(pk)
+        if batch.status != BatchStatus.PLANNED:
+            return False
+        batch.status = BatchStatus.IN_PROGRESS
+        batch.started_at = now
+        _save(batch, "status", "started_at", now=now)
+        enqueue("batches_app.dispatch")
+    return True
 
 
 def end_deadlines(*, now: datetime) -> bool:

@@ -228,6 +228,12 @@ def test_tasks_of_named_devices(product: Product, package: UpdatePackage, now: d
     ]
 
 
+def test_one_to_two_hundred_named_devices(package: UpdatePackage, now: datetime) -> None:
+    """Vendor reference §3.7."""
+    with pytest.raises(Invalid):
+        cancel_by_device(package=package.public_id, device_names=[], actor=OPERATOR, now=now)
+
+
 def test_named_devices_of_an_unknown_package_or_batch(package: UpdatePackage, now: datetime) -> None:
     """Each is told by name."""
     with pytest.raises(NotFound) as error:

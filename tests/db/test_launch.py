@@ -1,6 +1,7 @@
 """Launching: what slices write, what they end, what they count."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,8 +9,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from batches_app.domain.states import BatchStatus, EventKind, Reason, TaskStatus
+from batches_app.engine import launch as engine
 from batches_app.engine.launch import launch_once
+from batches_app.engine.steps import StepChanged
 from batches_app.models import Batch, FailureCount, Task, TaskEvent
+from batches_app.scope import Window
 from devices_app.models import Device, Module, Product
 from ota_console.core.clock import FakeClock
 from ota_console.outbox.models import OutboxMessage
@@ -299,3 +303,57 @@ def test_ten_thousand_devices_in_a_bounded_number_of_queries(
         write_tasks(batch, now, 10_000)
     assert counts_of(batch) == {"queued": 10_000}
     assert len(queries) <= 30
+
+
+def test_a_slice_that_another_worker_wrote_is_left_to_it(
+    product: Product, package: UpdatePackage, now: datetime
+) -> None:
+    """The cursor on the batch's locked row has moved on."""
+    make_devices(product, 4)
+    batch = start(package, now)
+    launch_once(batch_id=batch.pk, now=now, slice_size=2)
+    stale = Batch.objects.select_related("package", "group").get(pk=batch.pk)
+    launch_once(batch_id=batch.pk, now=now, slice_size=2)
+    last = Task.objects.order_by("-device")[0].device_id
+    assert engine._slice(stale, Window(0, last or 0), now)
+    assert Task.objects.count() == 2
+
+
+def test_a_slice_whose_devices_moved_is_rolled_back(
+    product: Product, package: UpdatePackage, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written must be what was locked; the step is done again."""
+    make_device(product)
+    batch = start(package, now)
+    launch_once(batch_id=batch.pk, now=now)
+    monkeypatch.setattr("batches_app.sql.launch.lock_devices", lambda _part: 5)
+    with pytest.raises(StepChanged):
+        launch_once(batch_id=batch.pk, now=now)
+    assert not Task.objects.exists()
+
+
+def test_an_overwrite_that_lost_its_task_is_rolled_back(
+    product: Product, package: UpdatePackage, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above: the rows that were counted under the lock are those that end."""
+    make_task(make_batch(make_package(product, version="3.0")), make_device(product))
+    batch = start(package, now, busy_policy=OVERWRITE)
+    launch_once(batch_id=batch.pk, now=now)
+    monkeypatch.setattr("batches_app.sql.launch.overwrite", lambda _part, _task: 0)
+    with pytest.raises(StepChanged):
+        launch_once(batch_id=batch.pk, now=now)
+
+
+def test_a_gray_update_whose_fleet_is_gone(product: Product, package: UpdatePackage, now: datetime) -> None:
+    """Nobody matches any more when the launch starts: an empty launch, no error."""
+    device = make_device(product)
+    batch = start(package, now, target=Batch.Target.GRAY, gray_percent=Decimal(50))
+    set_version(device, "2.0")
+    assert write_tasks(batch, now).launch_written_count == 0
+
+
+def test_a_delta_package_is_launched_on_its_source_version(product: Product, now: datetime) -> None:
+    """The package decides which version, whatever the batch says."""
+    fits, _ = make_device(product, version="1.5"), make_device(product)
+    delta = make_package(product, kind=UpdatePackage.Kind.DELTA, source_version="1.5")
+    assert tasks_of(launch(delta, now, source_versions=("1.5",))) == [(fits.name, "QUEUED")]

@@ -318,6 +318,11 @@ class TestDynamic:
         found = errors(package, now, selection=DYNAMIC, **values)
         assert found == {"source_versions": ["Choose either source versions or a dynamic group."]}
 
+    def test_there_are_two_modes(self, package: UpdatePackage, now: datetime) -> None:
+        """1: current and later matches; 2: later ones only."""
+        found = errors(package, now, selection=DYNAMIC, source_versions=("1.0",), dynamic_mode=3)
+        assert found == {"dynamic_mode": ["Choose dynamic mode 1 or 2."]}
+
     @pytest.mark.parametrize("field", ["schedule_at", "finish_at"])
     def test_no_schedule(self, package: UpdatePackage, now: datetime, field: str) -> None:
         """It runs until its policy is canceled."""

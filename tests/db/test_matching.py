@@ -15,6 +15,7 @@ from batches_app.engine.launch import launch_once
 from batches_app.engine.matching import match_once
 from batches_app.engine.reconcile import look_for_matches
 from batches_app.models import Batch, MatchRequest, Task
+from batches_app.sql import matching as match_sql
 from batches_app.sql.tasks import request_matches
 from devices_app.models import Device, DeviceGroup, Product
 from devices_app.protocol.payloads import ProgressReport, VersionReport
@@ -303,3 +304,20 @@ def test_many_requests_in_a_bounded_number_of_queries(
         assert not match_once(now=clock())
     assert counts_of(batch) == {"queued": 300}
     assert len(queries) <= 15
+
+
+def test_a_policy_that_is_canceled_meanwhile_takes_nobody(
+    product: Product, package: UpdatePackage, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at again under the batch's lock; an older policy may have the device."""
+    device = make_device(product, version="0.9")
+    batch = policy(package, clock())
+    look = match_sql.devices_in
+
+    def cancel_first(*scope: Any) -> list[int]:
+        Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.CANCELED)
+        return look(*scope)
+
+    monkeypatch.setattr(match_sql, "devices_in", cancel_first)
+    report(device, "1.0", clock.advance(minutes=1))
+    assert tasks_of(batch) == []

@@ -13,12 +13,14 @@ from batches_app.engine import runs
 from batches_app.engine.steps import ATTEMPTS, LEASE_SECONDS, StepChanged, Turn, again, run_alone
 from batches_app.models import Batch
 from devices_app.models import Product
+from devices_app.ports import PublisherUnavailable
 from ota_console.core import clock as system_clock
 from ota_console.core import jobs, leases, shutdown
 from ota_console.core.clock import FakeClock
 from packages_app.models import UpdatePackage
 from tests.campaign import OPERATOR, counts_of, launch, start
 from tests.factories import make_device, make_devices, make_package, make_product
+from tests.fakes import FakePublisher
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +134,36 @@ def test_the_tasks_of_celery_do_the_whole(
     batch.refresh_from_db()
     assert not batch.is_open
     assert counts_of(batch) == {"canceled": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_push_loop_pushes_what_is_due(
+    product: Product, package: UpdatePackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a publisher of its own, closed afterwards; only while nobody else has the turn."""
+    make_device(product)
+    launch(package, system_clock.now())
+    publisher = FakePublisher()
+    monkeypatch.setattr(tasks, "open_publisher", lambda: publisher)
+    monkeypatch.setattr(tasks, "DISPATCH_SECONDS", 0.05)
+    with Turn("dispatch", system_clock.now) as other:
+        assert other.is_mine()
+        tasks.dispatch()
+        assert not publisher.sent
+    tasks.dispatch()
+    assert len(publisher.sent) == 1
+
+
+def test_a_broker_that_is_away_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beat tries again; the rows wait."""
+
+    def away() -> FakePublisher:
+        message = "no broker"
+        raise PublisherUnavailable(message)
+
+    monkeypatch.setattr(tasks, "open_publisher", away)
+    tasks.dispatch()
+    assert leases.find("dispatch", system_clock.now()) is None
 
 
 def test_the_push_loop_stops_when_the_worker_ends(clock: FakeClock) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from batches_app.commands.cancel import cancel_batch, cancel_tasks_by_state
 from batches_app.domain.states import BatchStatus, Reason, TaskStatus
+from batches_app.engine import sweep
 from batches_app.engine.cancel import cancel_once
 from batches_app.engine.sweep import purge_lists, sweep_once
 from batches_app.models import Batch, DeviceList, DeviceListEntry, FailureCount, Task
@@ -247,3 +248,24 @@ def test_lists_that_nobody_launched_are_thrown_away(product: Product, package: U
     assert purge_lists(now=now + timedelta(days=6)) == 0
     assert purge_lists(now=now + timedelta(days=8)) == 1
     assert list(DeviceList.objects.all()) == [lists[0]]
+
+
+def test_a_batch_that_moved_before_its_lock_is_left_alone(
+    product: Product, package: UpdatePackage, now: datetime
+) -> None:
+    """Between the list of due batches and the lock somebody else may have been faster."""
+    planned = make_batch(package, status=BatchStatus.PLANNED, schedule_at=now)
+    busy, launching = make_batch(package), make_batch(package, launch_state=Batch.LaunchState.WRITING)
+    make_task(busy, make_device(product))
+    assert not sweep._complete(busy.pk, now)
+    assert not sweep._complete(launching.pk, now)
+    assert sweep._start(planned.pk, now)
+    assert not sweep._start(planned.pk, now)
+
+
+def test_a_policy_that_was_canceled_before_its_launch_is_closed(package: UpdatePackage, now: datetime) -> None:
+    """No worker needs to look at it any more."""
+    batch = start(package, now, selection=DYNAMIC, source_versions=("1.0",))
+    cancel_batch(batch=batch.public_id, actor=OPERATOR, now=now)
+    after_sweep(batch, now)
+    assert (batch.is_open, batch.launch_state) == (False, Batch.LaunchState.STOPPED)

@@ -13,7 +13,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from devices_app.protocol.credentials import SERVER_USER, Login, password_of
 from tests.clients.console_stub import BROKER_SECRET, PRODUCT_KEY, secret_of
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
+"""For a busy machine; nothing waits for it when things go well."""
 QUIET_SECONDS = 0.3
 """How long nothing must come to call it nothing."""
 

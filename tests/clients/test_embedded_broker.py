@@ -17,7 +17,7 @@ from devices_app.simulator.network import Address, Network
 from ota_console.demo.processes import Child, free_port
 from tests.clients.conftest import Broker, broker_program
 from tests.clients.console_stub import PRODUCT_KEY, PRODUCT_SECRET, running_console, secret_of
-from tests.clients.mqtt import Client, connected, device, server
+from tests.clients.mqtt import WAIT_SECONDS, Client, connected, device, server
 from tests.servers import running
 
 PK = PRODUCT_KEY
@@ -122,7 +122,7 @@ def test_a_newer_log_in_takes_over(broker: Broker) -> None:
         with connected(device(broker.port, "twin1")) as (old,):
             first = gateway.next()
             with connected(device(broker.port, "twin1", unasked=False)) as (_new,):
-                assert old.is_down.wait(5)
+                assert old.is_down.wait(WAIT_SECONDS)
                 events = [first, gateway.next(), gateway.next()]
                 assert [event_of(e) for e in events] == ["connected", "connected", "disconnected"]
                 assert session_of(events[2]) == session_of(first) != session_of(events[1])
@@ -276,7 +276,7 @@ async def crowd(port: int, names: list[str], publisher: Client) -> None:
                 await link.publish(topics.progress(PK, name), f'{{"params":{{"step":{step}}}}}'.encode(), 0)
 
     everything = Network(Address("127.0.0.1", port), speed=1, downloads=1, seed=7)
-    async with everything as network, asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with everything as network, asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as group:
         for name in names:
             group.create_task(one(network, name))
         await barrier.wait()

@@ -143,5 +143,5 @@ def test_a_fleet_that_is_told_to_stop_says_goodbye(broker: Broker, fleet: Fleet,
         words_of(gateway, lambda said: all(said[name] == [True] for name in devices))
         child.process.send_signal(number)
         words_of(gateway, lambda said: all(said[name] == [False] for name in devices))
-        assert wait_until(lambda: child.exit_code is not None, 10)
+        assert wait_until(lambda: child.exit_code is not None, 60)
         assert child.exit_code == 0

@@ -34,7 +34,7 @@ def network(address: Address) -> Network:
 
 def run(work: Coroutine[None, None, T]) -> T:
     async def within_time() -> T:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await work
 
     return asyncio.run(within_time())

@@ -20,7 +20,8 @@ ENVIRONMENT: Final = PROJECT / ".venv" / "linkkit"
 """Beside everything else that is installed; made once."""
 PACKAGES: Final = ("aliyun-iot-linkkit==1.2.13", "paho-mqtt==1.6.1", "setuptools<81")
 SCRIPT: Final = Path(__file__).with_name("linkkit_device.py")
-WAIT_SECONDS: Final = 15
+WAIT_SECONDS: Final = 60
+"""For a busy machine; nothing waits for it when things go well."""
 
 
 def ensure_environment() -> Path:

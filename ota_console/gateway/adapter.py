@@ -115,6 +115,8 @@ class BrokerConnection:
         self._version = version
         self._on_message = on_message
         self._on_acknowledged = on_acknowledged
+        self.is_session_present = False
+        """The broker still had our session, and with it what devices said meanwhile."""
         self._outcome: ReasonCode | None = None
         self._lost: str = ""
         self._is_awake = False
@@ -154,8 +156,9 @@ class BrokerConnection:
     # --- paho's callbacks ---------------------------------------------------------------------------------------------
 
     def _connected(
-        self, _c: Client, _u: object, _f: ConnectFlags, reason: ReasonCode, properties: Properties | None
+        self, _c: Client, _u: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self.is_session_present = flags.session_present
         self.receive_maximum = getattr(properties, "ReceiveMaximum", MESSAGE_IDS)
         self._outcome = reason
 
@@ -278,7 +281,8 @@ class BrokerConnection:
 
     def _read(self, buffered: BufferedSocket, most_messages: int) -> None:
         try:
-            self._packets.feed(buffered.read())
+            if not self._has_packets:  # else what was read already would grow without bound
+                self._packets.feed(buffered.read())
             for _ in range(most_messages):
                 packet = self._packets.next()
                 self._has_packets = packet is not None

@@ -57,6 +57,9 @@ class BrokerLink(threading.Thread):
         self.connection_no = 0
         """Counts connections; messages of an older one come again, so nobody needs to work on them."""
         self.is_connected = False
+        self.doubtful_connection_no = 0
+        """The last connection at whose start the broker may have lost what it knew of devices, pushes to them included."""
+        self._was_connected = False
         self._endpoint = endpoint
         self._identity = Identity(client_id, is_persistent=True, receive_maximum=RECEIVE_MAXIMUM)
         self._versions = [version] if version else list(Version)
@@ -130,8 +133,10 @@ class BrokerLink(threading.Thread):
         except VersionRefused:
             self._versions.append(self._versions.pop(0))
             raise
+        if self._was_connected or not connection.is_session_present:
+            self.doubtful_connection_no = self.connection_no
         connection.subscribe(SUBSCRIBED)
-        self.is_connected = True
+        self.is_connected = self._was_connected = True
         log.info("gateway.connected", host=self._endpoint.host, port=self._endpoint.port, mqtt=version.name)
         return connection
 

@@ -79,7 +79,8 @@ class Worker(threading.Thread):
         connection_no = self._link.connection_no
         batch = [received for received in gathered if received.connection == connection_no]
         if batch:
-            settled = self._sink.settle(batch)
+            is_doubtful = connection_no == self._link.doubtful_connection_no
+            settled = self._sink.settle(batch, is_presence_doubtful=is_doubtful)
             self.settled_count += len(settled.acknowledged)
             self._link.finish(connection_no=connection_no, replies=settled.replies, acknowledged=settled.acknowledged)
         return len(batch)

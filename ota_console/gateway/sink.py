@@ -24,6 +24,7 @@ from django.db import (
 )
 
 from batches_app.engine.ingest import IngestResult, Reply
+from devices_app import presence
 from devices_app.protocol.parsing import parse
 from devices_app.protocol.payloads import Dropped, DropReason, FileDownload, Inbound, LegacyRequest, PullRequest
 from ota_console.core.ids import new_public_id
@@ -79,21 +80,26 @@ class Sink:
         self._connection_no = -1
         self._backoff = Backoff(first_seconds=FIRST_WAIT_SECONDS, most_seconds=MOST_WAIT_SECONDS)
 
-    def settle(self, batch: Sequence[Received]) -> Settled:
-        """Apply one micro-batch, all of one connection. Raises LeaseLost, and database errors that are our own."""
+    def settle(self, batch: Sequence[Received], *, is_presence_doubtful: bool = False) -> Settled:
+        """Apply one micro-batch, all of one connection. Raises LeaseLost, and database errors that are our own.
+
+        `is_presence_doubtful`: the broker may have lost its sessions before this connection.
+        """
         settled = Settled()
         try:
-            self._load_journal(batch[0].connection)
+            if batch[0].connection != self._connection_no:
+                self._begin_connection(batch[0].connection, is_presence_doubtful=is_presence_doubtful)
             self._settle(self._read(batch, settled), settled)
         except Stopping:
             log.info("gateway.unsettled", message_count=len(batch) - len(settled.acknowledged))
         return settled
 
-    def _load_journal(self, connection_no: int) -> None:
-        """After a reconnect: the gateway before us may have committed something until now."""
-        if connection_no != self._connection_no:
-            self._until_possible(lambda: stored.load(self._journal))
-            self._connection_no = connection_no
+    def _begin_connection(self, connection_no: int, *, is_presence_doubtful: bool) -> None:
+        """The gateway before us may have committed something until now."""
+        self._until_possible(lambda: stored.load(self._journal))
+        if is_presence_doubtful:
+            self._until_possible(presence.doubt_sessions)
+        self._connection_no = connection_no
 
     def _read(self, batch: Sequence[Received], settled: Settled) -> list[Entry]:
         """What is left to apply; reports that were applied already are only acknowledged."""

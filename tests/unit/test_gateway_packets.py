@@ -106,6 +106,16 @@ def test_of_a_huge_message_only_a_head_is_kept(size: int, cut: int) -> None:
     assert second == Message(8, 1, is_duplicate=False, topic="/t", payload=b"y")
 
 
+def test_a_length_that_is_not_there_yet_is_waited_for() -> None:
+    """The network may cut a packet in the middle of its length."""
+    packet = publish("/t", b"x" * 300, mid=1, has_properties=False)
+    reader = PacketReader(has_properties=False)
+    reader.feed(packet[:2])
+    assert reader.next() is None
+    reader.feed(packet[2:])
+    assert isinstance(reader.next(), Message)
+
+
 @pytest.mark.parametrize(
     ("stream", "has_properties"),
     [

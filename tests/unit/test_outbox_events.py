@@ -21,6 +21,23 @@ def test_unpacking_gives_back_what_was_packed_in_its_order(told: list[events.Eve
     assert list(events.unpack(events.pack(told))) == told
 
 
+def test_every_event_is_an_object_with_its_kind() -> None:
+    """What leaves the house is JSON that names itself."""
+    told = [
+        events.tasks_range(batch="b", status=1, count=5),
+        events.package_changed(package="p"),
+        events.version_changed(device="d", module=1, version="2", previous="1"),
+        events.presence_changed(device="d", is_online=True),
+    ]
+    assert [event["kind"] for event in told] == [
+        "tasks.range",
+        "package.changed",
+        "version.changed",
+        "presence.changed",
+    ]
+    assert events.pack(told) == told
+
+
 def test_neighbouring_changes_of_one_batch_share_an_event() -> None:
     """A micro-batch over one batch is one event with rows."""
     told = [

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import F
 
 from batches_app import scope as scopes
 from batches_app.domain.states import BatchStatus, Reason, TaskStatus
@@ -224,5 +225,12 @@ def _tell(batch: Batch, status: TaskStatus, written: Written, now: datetime) -> 
 
 
 def _move(batch: Batch, state: int, cursor: int, count: int) -> None:
-    """Progress on the batch's row; `updated_at` stays, for it tells editors about each other."""
-    sql.move_launch(batch.pk, state=state, cursor=cursor, count=count)
+    """Progress on the batch's locked row; `updated_at` stays, for it tells editors about each other.
+
+    A launch that is over knows its total: devices that were left out do not count.
+    """
+    written = F("launch_written_count") + count
+    total = F("launch_total_count") if state == Batch.LaunchState.WRITING else written
+    Batch.objects.filter(pk=batch.pk).update(
+        launch_state=state, launch_cursor=cursor, launch_written_count=written, launch_total_count=total
+    )

@@ -131,7 +131,7 @@ def _counted(scope: Scope, rows: list[tuple[Out, Lane, int, int, int]]) -> Scope
     def lane_count(lane: Lane) -> int:
         return sum(n for _, found, n, _, _ in matching if found is lane)
 
-    seen = (eligible_count, matched_count, sum(mixed for *_, mixed in taken), scope.busy_policy)
+    seen = (eligible_count, matched_count, sum(mixed for *_, mixed in taken), int(scope.busy_policy))
     return ScopeCounts(
         device_count=sum(n for _, _, n, _, _ in rows),
         matched_count=matched_count,

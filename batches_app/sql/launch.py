@@ -258,14 +258,3 @@ def insert_free(part: Slice, task: NewTask, match_no: Fragment) -> Inserted:
         return Inserted(*fetch(counted)[0])
     offline = [row[0] for row in fetch(insert)]
     return Inserted(len(offline), sum(offline))
-
-
-def move_launch(batch_id: int, *, state: int, cursor: int, count: int) -> None:
-    """Progress on the locked batch's row; a launch that is done knows its total."""
-    execute(
-        Fragment(
-            "UPDATE batches_app_batch SET launch_state = %s, launch_cursor = %s, "
-            "launch_written_count = launch_written_count + %s WHERE id = %s",
-            (state, cursor, count, batch_id),
-        )
-    )

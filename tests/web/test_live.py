@@ -1,4 +1,7 @@
-"""The live socket, through the whole server stack and a real channel layer: what a page asks and what it is told."""
+"""The live socket, through the whole server stack and a real channel layer: what a page asks and what it is told.
+
+This file is long because it is one thing: one socket, from the sign-in to the last frame.
+"""
 
 import asyncio
 import contextlib
@@ -11,16 +14,19 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.layers import channel_layers
-from django.db import connection
+from django.contrib.sessions.models import Session
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from batches_app.domain.states import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED
 from batches_app.models import Batch, BatchCounts, PackageCounts, Task
+from batches_app.selectors import live
 from ota_console.accounts.models import User
 from ota_console.asgi import application
 from ota_console.demo.processes import free_port
 from ota_console.demo.redis_server import redis_program
+from ota_console.live import consumers
 from ota_console.outbox import events
 from ota_console.outbox.sinks.live import LiveSink
 from ota_console.settings import channel_layer
@@ -413,3 +419,64 @@ def test_pages_outlive_a_restart_of_redis(user: User, batch: Batch, tmp_path: Pa
 
     with servers.running(program) as first, contextlib.ExitStack() as again:
         played(user, story)
+
+
+def test_a_change_of_very_many_batches_is_told_as_one_reading(user: User, batch: Batch) -> None:
+    """The message has a bound; the page reads again what it shows."""
+    task = make_task(batch, make_device(batch.product), QUEUED)
+    many = [events.tasks_range(batch=f"b{number}", status=1, count=1) for number in range(250)]
+
+    async def story(page: Page) -> None:
+        await page.ask({"batches": True})
+        await page.frame()
+        await happens(lambda: advance(task, IN_PROGRESS, due_at=None), *many)
+        assert (await page.frame())["counts"]["IN_PROGRESS"] == 1
+
+    played(user, story)
+
+
+def test_what_nobody_told_is_seen_at_the_next_refresh(
+    user: User, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poke that was lost heals."""
+    monkeypatch.setattr(consumers, "REFRESH_SECONDS", 0.3)
+    task = make_task(batch, make_device(batch.product), QUEUED)
+
+    async def story(page: Page) -> None:
+        await page.ask({"batch": batch.public_id})
+        await page.frame()
+        await sync_to_async(advance)(task, IN_PROGRESS, due_at=None)
+        assert (await page.frame())["counts"]["IN_PROGRESS"] == 1
+
+    played(user, story)
+
+
+def test_a_person_who_signed_out_is_told_nothing_more(
+    user: User, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session is asked again while the socket lives."""
+    monkeypatch.setattr(consumers, "REFRESH_SECONDS", 0.3)
+
+    async def story(page: Page) -> None:
+        await page.ask({"batch": batch.public_id})
+        await page.frame()
+        await sync_to_async(Session.objects.all().delete)()
+        assert (await page.output())["code"] == 4401
+
+    played(user, story)
+
+
+def test_a_reading_that_fails_closes_the_socket(user: User, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page connects again and gets the present then; nobody waits for ever."""
+
+    async def story(page: Page) -> None:
+        await page.ask({"batch": batch.public_id})
+        await page.frame()
+        monkeypatch.setattr(live, "live_batches", fail)
+        await happens(lambda: None, moved(batch))
+        assert (await page.output())["code"] == 1011
+
+    def fail(*_: object) -> None:
+        raise OperationalError("the database is away")
+
+    played(user, story)

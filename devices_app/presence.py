@@ -12,10 +12,14 @@ from typing import Final
 from devices_app import sql
 from devices_app.models import Device
 from devices_app.protocol.payloads import Presence
-from ota_console.core.db import time_text
+from ota_console.core.db import key_slices, time_text
 
 SEEN_EVERY: Final = timedelta(seconds=60)
 """`last_seen_at` is written at most this often: a busy device must not cost a row update per message."""
+
+DOUBTFUL: Final = "?"
+"""The session of a device that was online when the broker may have died: its next message is as good as a connect."""
+KEYS_AT_ONCE: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -56,13 +60,14 @@ def lock_connections(ids: Iterable[int]) -> dict[int, Connection]:
 def is_stale(connection: Connection, now: datetime) -> bool:
     """A message from it has to be written down: it counts as offline, or was not seen for a while."""
     seen = connection.last_seen_at
-    return not connection.is_online or seen is None or now - seen >= SEEN_EVERY
+    is_known = connection.is_online and connection.session != DOUBTFUL
+    return not is_known or seen is None or now - seen >= SEEN_EVERY
 
 
 def after_event(connection: Connection, event: Presence, now: datetime) -> Connection:
     """What the broker said. A connect with a new session is a new connection.
 
-    A disconnect counts for its own session only.
+    A disconnect counts for its own session only, or where the session is not known.
     """
     if event.is_connect:
         if connection.is_online and connection.session == event.session:
@@ -76,7 +81,7 @@ def after_event(connection: Connection, event: Presence, now: datetime) -> Conne
             activated_at=connection.activated_at or now,
             last_seen_at=now,
         )
-    if not connection.is_online or connection.session != event.session:
+    if not connection.is_online or connection.session not in (event.session, "", DOUBTFUL):
         return connection
     return replace(connection, is_online=False, presence_at=now)
 
@@ -85,10 +90,21 @@ def after_message(connection: Connection, now: datetime) -> Connection:
     """Any message sets online (rules.md §5)."""
     if not is_stale(connection, now):
         return connection
-    seen = replace(connection, last_seen_at=now)
+    session = "" if connection.session == DOUBTFUL else connection.session
+    seen = replace(connection, last_seen_at=now, session=session)
     if connection.is_online:
         return seen
     return replace(seen, is_online=True, presence_at=now, activated_at=connection.activated_at or now)
+
+
+def doubt_sessions() -> None:
+    """After the broker was away: a push may have been lost with it, so who speaks next is treated as just connected.
+
+    Devices stay online meanwhile. In slices of keys; call outside a transaction.
+    """
+    last = Device.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    for after, up_to in key_slices(1, last, KEYS_AT_ONCE):
+        Device.objects.filter(pk__gt=after, pk__lte=up_to, is_online=True).update(session=DOUBTFUL)
 
 
 def silent_since(moment: datetime, *, limit: int) -> list[int]:

@@ -1,5 +1,7 @@
 """The only file that knows paho: one connection to a broker, driven by the thread that owns it.
 
+This file is long because it is one thing: the only file that knows paho.
+
 paho connects, subscribes and keeps the connection alive; messages and their acknowledgements go past it (`packets`).
 A `BrokerConnection` is made anew for every connection and thrown away with everything in it, so that neither a stale
 acknowledgement nor a stale push can reach the next one. paho's own loop is not used: this one reads only while there is

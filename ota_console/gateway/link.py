@@ -58,7 +58,7 @@ class BrokerLink(threading.Thread):
         """Counts connections; messages of an older one come again, so nobody needs to work on them."""
         self.is_connected = False
         self.doubtful_connection_no = 0
-        """The last connection at whose start the broker may have lost what it knew of devices, pushes to them included."""
+        """The last connection before which the broker may have lost its sessions, with pushes that it had taken."""
         self._was_connected = False
         self._endpoint = endpoint
         self._identity = Identity(client_id, is_persistent=True, receive_maximum=RECEIVE_MAXIMUM)

@@ -61,14 +61,21 @@ class Rig:
         assert answer.is_success, answer.text
         return answer.json()
 
-    def until(self, condition: Callable[[], object], what: str, *, seconds: float = PATIENCE_SECONDS) -> None:
-        """Wait for a condition; start again what was killed, as the demo does."""
+    def until(
+        self,
+        condition: Callable[[], object],
+        what: str,
+        state: Callable[[], object] = str,
+        *,
+        seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Wait for a condition; start again what was killed, as the demo does. `state` tells where things stand."""
 
         def is_met() -> bool:
             self.stack.restart_dead()
             return bool(condition())
 
-        assert wait_until(is_met, seconds), f"{what}\n" + "\n".join(self.lines[-80:])
+        assert wait_until(is_met, seconds), f"{what}: {state()}\n" + "\n".join(self.lines[-80:])
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A management command on the stack's data."""

@@ -92,7 +92,7 @@ class Story:
             facts = {task.device_name: (task.status, task.attempt, task.progress) for task in tasks}
             return facts == {name: (e.status, e.attempt, e.progress) for name, e in self.expected[batch].items()}
 
-        self.rig.until(stands, f"{what}: {self.statuses(batch)}")
+        self.rig.until(stands, what, lambda: self.statuses(batch))
 
     def now_expect(self, batch: str, name: str, status: TaskStatus, reason: Reason, /, **detail: Any) -> None:
         self.expected[batch][name] = ended(self.expected[batch][name], status, reason, **detail)
@@ -110,11 +110,12 @@ def story(database: str, transactional_db: None, tmp_path: Path) -> Iterator[Sto
     packages = {version: make_package(product, version=version, content=b"firmware" * 512) for version in VERSIONS}
     with ExitStack() as stack:
         is_embedded = database == "sqlite"
-        more = {} if is_embedded else stack.enter_context(servers_of_a_rig(tmp_path))
+        more: dict[str, Any] = {} if is_embedded else stack.enter_context(servers_of_a_rig(tmp_path))
         fleet = FLEET if is_embedded else (*FLEET, "--subscribe")
         told = Story(stack.enter_context(rig(tmp_path / "stack", fleet=fleet, **more)), product, devices, packages)
         told.rig.until(
-            lambda: Device.objects.filter(is_online=True, versions__isnull=False).count() == 20, "all are online"
+            lambda: Device.objects.filter(is_online=True, versions__isnull=False).count() == 20,
+            "all are online",
         )
         yield told
 

@@ -1,0 +1,102 @@
+"""The broker was away and may have lost what it knew, pushes that it had acknowledged included (rules.md §5)."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from batches_app.domain.states import NOTIFIED
+from batches_app.engine.ingest import ingest
+from batches_app.models import Task
+from devices_app import presence
+from devices_app.models import Device
+from devices_app.protocol import topics
+from ota_console.core import leases
+from ota_console.core.clock import FakeClock
+from ota_console.gateway.journal import LEASE_NAME
+from ota_console.gateway.session import Received
+from ota_console.gateway.sink import Sink
+from tests.factories import NOW, make_batch, make_device, make_package, make_product, make_task
+from tests.play import connected, disconnected, said, version
+
+pytestmark = pytest.mark.django_db
+
+LATER = NOW + timedelta(seconds=1)
+GRACE = timedelta(seconds=2)
+
+
+@pytest.fixture
+def task() -> Task:
+    """Pushed, and nothing was heard since."""
+    device = make_device(make_product(), presence_at=NOW)
+    return make_task(make_batch(make_package(device.product)), device, NOTIFIED)
+
+
+@pytest.fixture
+def device(task: Task) -> Device:
+    assert task.device is not None
+    return task.device
+
+
+def due_at(task: Task) -> object:
+    task.refresh_from_db()
+    return task.due_at
+
+
+def test_a_device_that_speaks_after_the_outage_is_pushed_again(task: Task, device: Device) -> None:
+    """As after a connect: its push may have been lost."""
+    presence.doubt_sessions()
+    assert due_at(task) is None
+    said(version(device, "1.0"), at=LATER)
+    assert due_at(task) == LATER + GRACE
+
+
+def test_only_its_first_message_counts_as_a_connect(task: Task, device: Device) -> None:
+    """Later ones do not put the push off."""
+    presence.doubt_sessions()
+    said(version(device, "1.0"), at=LATER)
+    said(version(device, "1.0"), at=LATER + GRACE)
+    assert due_at(task) == LATER + GRACE
+
+
+def test_a_device_stays_online_meanwhile(task: Task, device: Device) -> None:
+    """Nobody saw it go."""
+    presence.doubt_sessions()
+    device.refresh_from_db()
+    assert (device.is_online, device.presence_at) == (True, NOW)
+
+
+def test_an_offline_device_is_not_touched(task: Task, device: Device) -> None:
+    """It connects as ever."""
+    said(disconnected(device, device.session))
+    presence.doubt_sessions()
+    device.refresh_from_db()
+    assert not device.is_online
+    said(connected(device), at=LATER)
+    assert due_at(task) == LATER + GRACE
+
+
+@pytest.mark.parametrize("has_spoken", [False, True])
+def test_a_disconnect_counts_where_the_session_is_not_known(task: Task, device: Device, *, has_spoken: bool) -> None:
+    """A broker that was not lost tells of the session that it had before."""
+    presence.doubt_sessions()
+    if has_spoken:
+        said(version(device, "1.0"), at=LATER)
+    said(disconnected(device, device.session), at=LATER)
+    device.refresh_from_db()
+    assert not device.is_online
+
+
+def test_the_gateway_doubts_once_a_connection(task: Task, device: Device) -> None:
+    """Before the first message of a connection that it could not resume."""
+    assert leases.acquire(LEASE_NAME, "gateway", 60, LATER)
+    sink = Sink(apply=ingest, clock=FakeClock(LATER), holder="gateway", stop=threading.Event())
+    topic = topics.inform(device.product.product_key, device.name)
+    message = Received(1, 1, 1, False, topic, b'{"id":1,"params":{"version":"1.0"}}')
+    sink.settle([message], is_presence_doubtful=True)
+    assert due_at(task) == LATER + GRACE
+    Task.objects.update(due_at=None)
+    sink.settle([message._replace(mid=2)], is_presence_doubtful=True)
+    assert due_at(task) is None
+    sink.settle([message._replace(mid=3, connection=2)])
+    assert due_at(task) is None

@@ -1,4 +1,7 @@
-"""REST API: batches, device updates and device lists. Views translate and delegate; rules live in the commands."""
+"""REST API: batches, device updates and device lists. Views translate and delegate; rules live in the commands.
+
+This file is long because it is one thing: the endpoints of one resource tree, batches and their device updates.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Batches and device updates as the API writes and reads them. This file is long because it is one list.
 
+This file is long because it is one thing: the shapes of one resource tree, batches and their device updates.
+
 Shapes only; commands decide what is accepted.
 """
 

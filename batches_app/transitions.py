@@ -1,5 +1,7 @@
 """Moving tasks: lock them, let `domain.states.decide` decide, write facts, counters, history and events.
 
+This file is long because it is one thing: one unit of work, from the lock to the last statement.
+
 All in one transaction. Everything that changes a single task comes through here: device messages, people, programs
 and timers. Bulk statements over whole batches (launch, cancel) have their own guarded SQL, made from the same table
 of states. This module decides nothing itself and publishes nothing.

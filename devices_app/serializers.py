@@ -1,5 +1,7 @@
 """Products, modules, devices and groups as the API writes and reads them. This file is long because it is one list.
 
+This file is long because it is one thing: the shapes of one resource tree, products and what belongs to them.
+
 Shapes only; commands decide what is accepted.
 """
 

@@ -96,6 +96,17 @@ def _create(field: str, product_key: str, text: str, file_name: str, actor: Acto
     if report.device_count == 0:
         made.delete()
         raise _invalid(field, gettext("The product has no device with any of these names."))
+    _settle(made, report, actor, now)
+    return CreatedList(
+        device_list_id=made.pk,
+        public_id=made.public_id,
+        device_count=report.device_count,
+        bad_line_count=report.count,
+    )
+
+
+def _settle(made: DeviceList, report: "_Report", actor: Actor, now: datetime) -> None:
+    """Write down what came of the list, and who made it."""
     with transaction.atomic():
         made.device_count, made.bad_line_count, made.bad_lines = report.device_count, report.count, report.text()
         made.save(update_fields=["device_count", "bad_line_count", "bad_lines"])
@@ -105,14 +116,8 @@ def _create(field: str, product_key: str, text: str, file_name: str, actor: Acto
             action="device_list.create",
             target=audit.Target("device_list", made.public_id),
             now=now,
-            details={"devices": report.device_count, "bad_lines": report.count, "file_name": file_name},
+            details={"devices": report.device_count, "bad_lines": report.count, "file_name": made.file_name},
         )
-    return CreatedList(
-        device_list_id=made.pk,
-        public_id=made.public_id,
-        device_count=report.device_count,
-        bad_line_count=report.count,
-    )
 
 
 class _Report:

@@ -34,6 +34,7 @@ PILOT_COUNT: Final = 20
 DEVICES_AT_ONCE: Final = 1_000
 OLD_VERSION: Final = "1.0.3"
 OLDEST_VERSION: Final = "0.9.8"
+RADIO_VERSION: Final = "1.4.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,16 @@ def _devices(product: Product, wanted: int, actor: Actor, now: datetime) -> None
         names = [f"meter-{number + 1:04d}" for number in range(start, min(start + DEVICES_AT_ONCE, wanted))]
         drafts = [DeviceDraft(name=name) for name in names]
         create_devices(product=product.product_key, drafts=drafts, actor=actor, now=now)
-    module = Module.objects.get(product=product, name="default")
-    unknown = Device.objects.filter(product=product).exclude(
-        pk__in=ModuleVersion.objects.filter(module=module).values("device")
-    )
-    rows = [
-        (pk, module.pk, OLDEST_VERSION if number % 5 == 0 else OLD_VERSION, "")
-        for number, pk in enumerate(unknown.order_by("pk").values_list("pk", flat=True), 1)
-    ]
+    _versions(product, "default", (OLD_VERSION,) * 4 + (OLDEST_VERSION,), now)
+    _versions(product, MODULE, (RADIO_VERSION,), now)
+
+
+def _versions(product: Product, module_name: str, versions: tuple[str, ...], now: datetime) -> None:
+    """What devices of which no version is known report next: the versions by turns."""
+    module = Module.objects.get(product=product, name=module_name)
+    known = ModuleVersion.objects.filter(module=module).values("device")
+    unknown = Device.objects.filter(product=product).exclude(pk__in=known).order_by("pk").values_list("pk", flat=True)
+    rows = [(pk, module.pk, versions[number % len(versions)], "") for number, pk in enumerate(unknown)]
     sql.upsert_versions(rows, now)
 
 

@@ -1,4 +1,7 @@
-"""Launching: what slices write, what they end, what they count."""
+"""Launching: what slices write, what they end, what they count.
+
+This file is long because it is one thing: one launch, slice by slice.
+"""
 
 from datetime import datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,7 @@
-"""What may be launched: each rule under its field, with its sentence."""
+"""What may be launched: each rule under its field, with its sentence.
+
+This file is long because it is one thing: the rules of one command, field by field.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

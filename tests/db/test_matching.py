@@ -1,4 +1,7 @@
-"""Dynamic batches: which devices get a task after the launch, and which do not (rules.md §7)."""
+"""Dynamic batches: which devices get a task after the launch, and which do not (rules.md §7).
+
+This file is long because it is one thing: one queue and what becomes of its rows.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,7 @@
-"""rules.md §7 "While it runs", each rule under its own words."""
+"""rules.md §7 "While it runs", each rule under its own words.
+
+This file is long because it is one thing: the rules of one heading of rules.md §7, each under its own words.
+"""
 
 from datetime import UTC, datetime, timedelta
 

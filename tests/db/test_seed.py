@@ -15,10 +15,10 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_seed_makes_a_fleet_to_try_everything_with() -> None:
-    """Two versions in the field; a package that may be launched, one to be verified, a delta, one of another module."""
+    """Versions in the field; a package that may be launched, one to be verified, a delta, one of another module."""
     made = seed(devices=25, now=NOW)
     assert (made.device_count, made.package_count) == (25, 4)
-    assert sorted(set(ModuleVersion.objects.values_list("version", flat=True))) == ["0.9.8", "1.0.3"]
+    assert sorted(set(ModuleVersion.objects.values_list("version", flat=True))) == ["0.9.8", "1.0.3", "1.4.2"]
     assert Device.objects.order_by("pk").values_list("name", flat=True)[0] == "meter-0001"
     assert DeviceGroup.objects.get().devices.count() == 20
     facts = {(row.module.name, row.kind, row.status) for row in UpdatePackage.objects.select_related("module")}

@@ -1,4 +1,7 @@
-"""The table of rules.md §2, cell by cell: every state meets every event."""
+"""The table of rules.md §2, cell by cell: every state meets every event.
+
+This file is long because it is one thing: the cells of one table.
+"""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,7 @@
-"""Batches over the API: launch of every kind, counts, edit, pause, cancel, filters."""
+"""Batches over the API: launch of every kind, counts, edit, pause, cancel, filters.
+
+This file is long because it is one thing: one resource, from its creation to its end.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any

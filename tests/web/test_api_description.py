@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from batches_app.domain.states import BatchStatus, Reason, TaskStatus
 from batches_app.models import Batch, TaskEvent
+from packages_app.models import UpdatePackage
 from tests.api import Api
 from tests.factories import NOW, make_batch, make_device, make_package, make_product, make_task
 
@@ -85,13 +86,9 @@ def translated(schema: Any) -> Any:
     return {"anyOf": [found, {"type": "null"}]} if schema.get("nullable") is True else found
 
 
-def fill() -> dict[str, str]:
-    """One of everything, with as many empty fields as can be, and one with as few; the ids by name of the list."""
-    product = make_product()
-    device, idle = make_device(product), make_device(product, version="", activated_at=None, last_seen_at=None)
-    package = make_package(product)
-    plain = make_batch(package, started_at=None)
-    full = make_batch(
+def full_batch(package: UpdatePackage) -> Batch:
+    """With no field empty that may be filled."""
+    return make_batch(
         package,
         status=BatchStatus.COMPLETED,
         target=Batch.Target.GRAY,
@@ -109,6 +106,15 @@ def fill() -> dict[str, str]:
         paused_at=NOW,
         ended_at=NOW,
     )
+
+
+def fill() -> dict[str, str]:
+    """One of everything, with as many empty fields as can be, and one with as few; the ids by name of the list."""
+    product = make_product()
+    device, idle = make_device(product), make_device(product, version="", activated_at=None, last_seen_at=None)
+    package = make_package(product)
+    plain = make_batch(package, started_at=None)
+    full = full_batch(package)
     full.tags.create(position=1, key="a", value="b")
     make_task(plain, idle)
     task = make_task(full, device, TaskStatus.FAILED, reason=Reason.DOWNLOAD_FAILED, progress=5, deadline_at=None)

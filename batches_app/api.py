@@ -209,13 +209,6 @@ class TaskViewSet(ListModelMixin, ApiViewSet[Any]):
         """Of a batch, of a device, in some states. Pages stay stable while tasks move."""
         return super().list(request, *args, **kwargs)
 
-    def paginate_queryset(self, queryset: Any) -> Any:
-        """A page of a whole batch is read status by status: see `StatusScans`."""
-        given = self.request.query_params
-        is_whole_batch = "batch" in given and not given.keys() & {"status", "device", "device_name"}
-        rows: Any = api_rows.StatusScans.of(queryset) if is_whole_batch else queryset
-        return super().paginate_queryset(rows)
-
     @extend_schema(summary="Get a device update", responses=serializers.TaskDetailOut)
     def retrieve(self, request: Request, id: str) -> Response:
         """With its history, oldest line first."""

@@ -3,7 +3,7 @@
 Unknown values are ignored, as a link may be older than the page. The API filters by its own classes.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import django_filters
 from django.db.models import Q, QuerySet
@@ -12,8 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from batches_app.domain.states import BatchStatus, Reason, TaskStatus
 from batches_app.models import Batch, Task
+from batches_app.selectors.api_rows import TaskQuery, task_list
 from batches_app.selectors.task_rows import FORMS, TaskFilter
 from devices_app.models import Device
+from devices_app.selectors import product_ids
 from ota_console.web.rest import NameFilter, NamesFilter
 
 MAX_SEARCH_LENGTH: Final = 64
@@ -107,33 +109,27 @@ class BatchApiFilter(django_filters.FilterSet):
 
     def with_device_name(self, rows: QuerySet[Batch], _name: str, value: str) -> QuerySet[Batch]:
         """As `with_device`, of the product that is filtered by, or of any."""
-        wanted = Device.objects.filter(name=value)
-        if product_key := self.form.cleaned_data["product_key"]:
-            wanted = wanted.filter(product__product_key=product_key)
-        return rows.filter(pk__in=Task.objects.filter(device__in=wanted).values("batch_id"))
+        products = product_ids(self.form.cleaned_data["product_key"])
+        wanted = list(Device.objects.filter(product_id__in=products, name=value).values_list("pk", flat=True))
+        return rows.filter(pk__in=Task.objects.filter(device_id__in=wanted).values("batch_id"))
 
 
 class TaskApiFilter(django_filters.FilterSet):
-    """The API's filters of device updates."""
+    """The API's filters of device updates. What they select is the selector's matter: it knows the indexes."""
 
-    batch = django_filters.CharFilter(field_name="batch__public_id", label="Id of a batch.")
-    package = django_filters.CharFilter(field_name="batch__package__public_id", label="Id of an update package.")
-    device = django_filters.CharFilter(field_name="device__public_id", label="Id of a device.")
-    product_key = django_filters.CharFilter(field_name="batch__product__product_key")
-    device_name = django_filters.CharFilter(
-        method="with_device_name", label="Name of a device; best with `product_key` or `batch`."
-    )
+    batch = django_filters.CharFilter(label="Id of a batch.")
+    package = django_filters.CharFilter(label="Id of an update package.")
+    product_key = django_filters.CharFilter()
+    device = django_filters.CharFilter(label="Id of a device.")
+    device_name = django_filters.CharFilter(label="Name of a device; of any product, unless `product_key` is given.")
     status = NamesFilter(TaskStatus)
 
     class Meta:
         model = Task
-        fields = ("batch", "package", "device", "product_key", "device_name", "status")
+        fields = ("batch", "package", "product_key", "device", "device_name", "status")
 
-    def with_device_name(self, rows: QuerySet[Task], _name: str, value: str) -> QuerySet[Task]:
-        """By the index (device, id) of tasks, of the product that is filtered by, or of any."""
-        wanted = Device.objects.filter(name=value)
-        if product_key := self.form.cleaned_data["product_key"]:
-            wanted = wanted.filter(product__product_key=product_key)
-        if batch := self.form.cleaned_data["batch"]:
-            wanted = wanted.filter(product__in=Batch.objects.filter(public_id=batch).values("product_id"))
-        return rows.filter(device__in=wanted)
+    def filter_queryset(self, queryset: QuerySet[Task]) -> Any:
+        """A queryset, or what pages like one."""
+        wanted = dict(self.form.cleaned_data)
+        statuses = tuple(TaskStatus(status) for status in wanted.pop("status"))
+        return task_list(TaskQuery(**wanted, statuses=statuses))

@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from devices_app.models import Device, DeviceGroup, Module, Product
+from devices_app.selectors import product_ids
 from ota_console.web.rest import NameFilter
 
 
@@ -27,13 +28,18 @@ class ModuleFilter(filters.FilterSet):
 
 class DeviceFilter(filters.FilterSet):
     product_key = filters.CharFilter(field_name="product__product_key")
-    device_name = filters.CharFilter(field_name="name")
+    device_name = filters.CharFilter(method="with_name")
     module = filters.CharFilter(method="with_version", label="Name of a module, with `version`.")
     version = filters.CharFilter(method="with_version", label="Version that `module` (default) last reported.")
 
     class Meta:
         model = Device
         fields = ("product_key", "device_name", "is_online", "is_enabled", "module", "version")
+
+    def with_name(self, queryset: QuerySet[Device], name: str, value: str) -> QuerySet[Device]:
+        """Names are unique in a product, and indexed so."""
+        products = product_ids(self.form.cleaned_data["product_key"])
+        return queryset.filter(product_id__in=products, name=value)
 
     def with_version(self, queryset: QuerySet[Device], name: str, value: str) -> QuerySet[Device]:
         """Module and version hold together, of one reported version, whichever of the two comes here first."""

@@ -20,6 +20,12 @@ def products() -> QuerySet[Product]:
     return Product.objects.order_by("-pk")
 
 
+def product_ids(product_key: str = "") -> list[int]:
+    """The key of one product, or of all: few, and with them a device's name is found by its index."""
+    rows = Product.objects.filter(product_key=product_key) if product_key else Product.objects.all()
+    return list(rows.order_by().values_list("pk", flat=True))
+
+
 def modules() -> QuerySet[Module]:
     """Modules with their products."""
     return Module.objects.select_related("product").order_by("-pk")

@@ -6,6 +6,7 @@ import pytest
 
 from batches_app.domain.states import EventKind, Reason, TaskStatus
 from batches_app.models import Batch, Task, TaskEvent
+from batches_app.selectors import api_rows
 from tests.api import Api
 from tests.factories import NOW, make_batch, make_device, make_devices, make_package, make_product, make_task
 
@@ -96,6 +97,20 @@ def test_pages_stay_stable_while_tasks_move(api: Api, batch: Batch) -> None:
     assert [row["id"] for row in back.body["results"]] == ids[:5]
 
 
+def test_more_batches_than_can_be_scanned_are_read_all_the_same(
+    api: Api, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same order; only the way differs."""
+    ids = fill(batch, 9)
+    other = make_batch(batch.package)
+    more = fill(other, 3)
+    scanned = api.pages("tasks/", package=batch.package.public_id, page_size=5)
+    monkeypatch.setattr(api_rows, "MAX_SCANS", 13)
+    read = api.pages("tasks/", package=batch.package.public_id, page_size=5)
+    assert read == scanned
+    assert [row["id"] for page in read for row in page] == more + ids
+
+
 def test_tasks_are_filtered_by_batch_status_and_device(api: Api, batch: Batch) -> None:
     """Several states at once; a device by id or by name."""
     ids = fill(batch, 7)
@@ -110,6 +125,8 @@ def test_tasks_are_filtered_by_batch_status_and_device(api: Api, batch: Batch) -
     assert found(api, device_name=task.device_name, product_key=key) == [again.public_id, ids[0]]
     assert found(api, device_name=task.device_name, batch=batch.public_id) == ids[:1]
     assert found(api, package=other.package.public_id) == [again.public_id]
+    assert found(api, batch="nobody") == found(api, device="nobody") == found(api, package="nobody") == []
+    assert found(api, status="CANCELED") == ids[:1]
     assert len(found(api)) == 8
     assert list(api.get("tasks/", status="4").errors()) == ["status"]
 

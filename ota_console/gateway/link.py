@@ -113,9 +113,7 @@ class BrokerLink(threading.Thread):
                     self._serve(connection)
                 except BrokerUnavailable as error:
                     self._drop_connection()
-                    wait = backoff.next_seconds()
-                    log.warning("gateway.broker_away", error=str(error), wait_seconds=wait)
-                    self._stopping.wait(wait)
+                    self._pause(error, backoff.next_seconds())
         except BaseException as failure:  # noqa: BLE001 - the runner takes the process down with it
             self.failure = failure
         finally:
@@ -139,6 +137,14 @@ class BrokerLink(threading.Thread):
         self.is_connected = self._was_connected = True
         log.info("gateway.connected", host=self._endpoint.host, port=self._endpoint.port, mqtt=version.name)
         return connection
+
+    def _pause(self, error: BrokerUnavailable, seconds: float) -> None:
+        if isinstance(error, VersionRefused) and len(self._versions) > 1:
+            self._versions.append(self._versions.pop(0))
+            log.info("gateway.tries_other_mqtt", error=str(error), mqtt=self._versions[0].name)
+        else:
+            log.warning("gateway.broker_away", error=str(error), wait_seconds=seconds)
+        self._stopping.wait(seconds)
 
     def _drop_connection(self) -> None:
         with self._backlog:

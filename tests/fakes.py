@@ -1,6 +1,7 @@
 """Stand-ins for our own ports; `tests/faults` and `tests/flows` use the real ones."""
 
 from collections.abc import Sequence
+
 from devices_app.ports import PublisherUnavailable, PushToken
 
 

@@ -65,7 +65,8 @@ def make_fleet(device_count: int, now: datetime, *, has_offline: bool) -> Fleet:
         "INSERT INTO devices_app_device (public_id, product_id, name, secret, is_enabled, is_online, session, address, "
         "presence_at, last_seen_at, activated_at, created_at) "
         "SELECT 'device' || lpad(number::text, 20, '0'), %s, 'meter-' || lpad(number::text, 7, '0'), %s, true, "
-        f"{online}, 's', '127.0.0.1', at, at, at, at FROM generate_series(1, %s) AS number, (SELECT %s::timestamptz AS at) AS x",
+        f"{online}, 's', '127.0.0.1', at, at, at, at FROM generate_series(1, %s) AS number, "
+        "(SELECT %s::timestamptz AS at) AS x",
         product.pk,
         factories.SECRET,
         device_count,

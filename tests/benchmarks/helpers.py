@@ -1,6 +1,7 @@
 """Helper processes of a benchmark.
 
-Each says "ready" on its output, starts at a line on its input, and says how it ended. The clock is `time.monotonic`, which all processes of a machine share on Linux. Must not know Django.
+Each says "ready" on its output, starts at a line on its input, and says how it ended. The clock is `time.monotonic`,
+which all processes of a machine share on Linux. Must not know Django.
 """
 
 import subprocess

@@ -126,11 +126,7 @@ class BrokerLink(threading.Thread):
             self._endpoint, self._identity, version, on_message=self._received, on_acknowledged=lambda _: None
         )
         self._connection = connection
-        try:
-            connection.connect()
-        except VersionRefused:
-            self._versions.append(self._versions.pop(0))
-            raise
+        connection.connect()
         if self._was_connected or not connection.is_session_present:
             self.doubtful_connection_no = self.connection_no
         connection.subscribe(SUBSCRIBED)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 from django.db import connections
+from hypothesis import settings as hypothesis_settings
 
 from ota_console.core.clock import FakeClock
 from tests import servers
@@ -18,6 +19,8 @@ from tests.environment import FOLDER, TEST_DATABASE
 TESTS = Path(__file__).parent
 STACK_FOLDERS = {"browser", "clients", "faults", "flows"}
 """They start many processes each, so one at a time."""
+hypothesis_settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("suite")  # the same examples each time, however busy the machine is
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
 

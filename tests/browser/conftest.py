@@ -74,8 +74,9 @@ def _signed_in(config: StackConfig) -> Console:
     return Console(config.public_url, api, config)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For a module: Playwright keeps an event loop in this thread, and beside one Django refuses its database."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM)
         yield started

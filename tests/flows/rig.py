@@ -107,7 +107,7 @@ def config_of(folder: Path, **values: Any) -> StackConfig:
 
 
 @contextlib.contextmanager
-def rig(folder: Path, *, fleet: tuple[str, ...], parts: tuple[str, ...] = PARTS, **values: Any) -> Iterator[Rig]:
+def rig(folder: Path, *, fleet: tuple[str, ...] = (), parts: tuple[str, ...] = PARTS, **values: Any) -> Iterator[Rig]:
     """Run it for the length of a block. `fleet`: arguments of the simulator, which takes the database's devices."""
     lines: list[str] = []
     config = config_of(folder, simulator_arguments=fleet, parts=parts, **values)
@@ -115,7 +115,8 @@ def rig(folder: Path, *, fleet: tuple[str, ...], parts: tuple[str, ...] = PARTS,
     running = Rig(stack, lines)
     try:
         stack.start()
-        stack.start_part("simulator")
+        if "simulator" in parts:
+            stack.start_part("simulator")
         yield running
     except NotReadyError as error:
         error.add_note("\n".join(lines[-80:]))

@@ -65,7 +65,9 @@ def facts_of(device: Device, batch: Batch) -> list[dict[str, Any]]:
     querysets = (
         tasks.values(),
         TaskEvent.objects.filter(task__in=tasks).order_by("id").values("kind", "status", "detail", "at"),
-        ModuleVersion.objects.filter(device=device).values("version", "previous_version", "reported_at"),
+        ModuleVersion.objects.filter(device=device)
+        .order_by("module_id")
+        .values("version", "previous_version", "reported_at"),
         BatchCounts.objects.filter(batch=batch).values(),
         Device.objects.filter(pk=device.pk).values("is_online", "session", "address"),
     )

@@ -92,6 +92,22 @@ def test_launch_push_report_and_cancel_take_a_bounded_number_of_queries() -> Non
     assert_counters_are_true()
 
 
+def addresses_of(batch: Batch) -> dict[str, str]:
+    """Of every page that shows a batch."""
+    package = batch.package.public_id
+    return {
+        **{name: reverse(f"batches:{name}", args=[batch.public_id]) for name in ("batch", "devices", "info")},
+        **{
+            name: reverse(f"batches:{name}", args=[package])
+            for name in ("package", "package-batches", "package-devices", "launch")
+        },
+        "packages": reverse("packages:list"),
+        "package info": reverse("packages:info", args=[package]),
+        "batches": reverse("batches:list"),
+        "queued devices": reverse("batches:devices", args=[batch.public_id]) + "?status=QUEUED",
+    }
+
+
 @pytest.fixture
 def pages() -> Callable[[Batch], dict[str, Callable[[], int]]]:
     """Every page and list that shows a batch, as requests that answer their status."""
@@ -102,20 +118,9 @@ def pages() -> Callable[[Batch], dict[str, Callable[[], int]]]:
 
     def of(batch: Batch) -> dict[str, Callable[[], int]]:
         package = batch.package.public_id
-        addresses = {
-            **{name: reverse(f"batches:{name}", args=[batch.public_id]) for name in ("batch", "devices", "info")},
-            **{
-                name: reverse(f"batches:{name}", args=[package])
-                for name in ("package", "package-batches", "package-devices", "launch")
-            },
-            "packages": reverse("packages:list"),
-            "package info": reverse("packages:info", args=[package]),
-            "batches": reverse("batches:list"),
-            "queued devices": reverse("batches:devices", args=[batch.public_id]) + "?status=QUEUED",
-        }
         answers: dict[str, Callable[[], int]] = {
             name: lambda address=address: client.get(address).status_code  # type: ignore[misc]  # bound early
-            for name, address in addresses.items()
+            for name, address in addresses_of(batch).items()
         }
         queries = {
             "api batch": (f"batches/{batch.public_id}/", {}),

@@ -72,8 +72,9 @@ HAS_HASHED_STATIC_FILES = ENVIRONMENT in {"production", "demo"} and not DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage."
-        + ("ManifestStaticFilesStorage" if HAS_HASHED_STATIC_FILES else "StaticFilesStorage"),
+        "BACKEND": "ota_console.web.storage.HashedFilesStorage"
+        if HAS_HASHED_STATIC_FILES
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024

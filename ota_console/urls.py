@@ -1,7 +1,5 @@
 """The composition root of all addresses: it wires apps together; nothing imports it."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -12,9 +10,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ota_console.ops.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("ota_console.api_urls")),
+    path("", include("devices_app.urls")),
+    path("", include("packages_app.urls")),
+    path("", include("batches_app.urls")),
 ]
-APPS = ("devices_app", "packages_app", "batches_app")
-urlpatterns += [path("", include(f"{room}.urls")) for room in APPS if find_spec(f"{room}.urls")]
 
 handler400 = "ota_console.web.errors.bad_request"
 handler403 = "ota_console.web.errors.permission_denied"

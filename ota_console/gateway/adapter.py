@@ -253,8 +253,8 @@ class BrokerConnection:
         is_ready = may_read and (self._has_packets or buffered.has_hidden_bytes)
         for key, events in self._wait(buffered, 0 if is_ready else timeout_seconds, may_read=may_read):
             if key.fileobj is self._wake_reader:
-                self._is_awake = False
                 self._wake_reader.recv(64)
+                self._is_awake = False  # only now: a wake in between would be read away, and later ones held back
             elif events & selectors.EVENT_READ:
                 is_ready = True
         if is_ready:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CONTENT = bytes(range(256)) * 40
 ETAG = f'"{sha256(CONTENT).hexdigest()}"'
 THOUSAND_MEGABYTES = 1000 * 1024 * 1024
-ALLOWED_GROWTH = 24 * 1024 * 1024
+ALLOWED_GROWTH = 64 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")

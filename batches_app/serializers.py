@@ -1,4 +1,4 @@
-"""Batches and device updates as the API writes and reads them. This file is long because it is one list.
+"""Batches and device updates as the API writes and reads them.
 
 This file is long because it is one thing: the shapes of one resource tree, batches and their device updates.
 

@@ -416,7 +416,9 @@ def _acknowledged(task: TaskFacts, event: Event, now: datetime) -> Decision:
     assert isinstance(event, PushAcknowledged)
     if task.lease_until is None or task.push_no != event.push_no:
         return _ignored(task)
-    facts = _notified(task._replace(lease_until=None, due_at=None), now)
+    # a device that connected since the claim may have missed this push: what its connect made due stays due
+    due_at = None if task.due_at == task.lease_until else task.due_at
+    facts = _notified(task._replace(lease_until=None, due_at=due_at), now)
     return Decision(facts, Verdict.APPLIED, (History(EventKind.PUSHED, {"push_no": event.push_no}),))
 
 

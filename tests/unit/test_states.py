@@ -10,6 +10,7 @@ import pytest
 from batches_app.domain.states import (
     CANCELED,
     CONFIRM,
+    CONNECT_GRACE,
     FAILED,
     IN_PROGRESS,
     LEASE,
@@ -318,6 +319,15 @@ def test_a_device_that_connects_gets_two_seconds_to_report() -> None:
     assert (after.due_at, after.is_offline) == (NOW + timedelta(seconds=2), False)
     retry = task(NOTIFIED, is_offline=True, is_retry_pending=True, not_before=LATER)
     assert decide(retry, Connected(), NOW).facts.due_at == LATER
+
+
+def test_a_device_that_connects_between_claim_and_record_is_pushed_again() -> None:
+    """The push may have left before it was there; the record of it must not take away what the connect made due."""
+    claimed = decide(task(QUEUED), PushDue("1.0"), NOW).facts
+    connected = decide(claimed, Connected(), NOW + timedelta(seconds=1)).facts
+    recorded = decide(connected, PushAcknowledged(claimed.push_no), NOW + timedelta(seconds=1)).facts
+    assert (recorded.status, recorded.lease_until) == (NOTIFIED, None)
+    assert recorded.due_at == NOW + timedelta(seconds=1) + CONNECT_GRACE
 
 
 def test_a_fresh_upgrading_device_is_not_pushed_again_on_connect() -> None:

@@ -71,6 +71,8 @@ class Device(models.Model):
     """When it last came online or went offline."""
     last_seen_at = models.DateTimeField(null=True, blank=True)
     """When it last sent anything, to within a minute."""
+    ask_at = models.DateTimeField(null=True, blank=True)
+    """After the broker was lost: when a device that has stayed silent since is pushed again (`presence`)."""
     address = models.CharField(max_length=45, blank=True, default="")
     activated_at = models.DateTimeField(null=True, blank=True)
     """When it first connected."""
@@ -82,6 +84,7 @@ class Device(models.Model):
         indexes = (
             models.Index(fields=("product", "id"), name="device_product_id"),
             models.Index(fields=("product",), name="device_online", condition=models.Q(is_online=True)),
+            models.Index(fields=("ask_at",), name="device_to_be_asked", condition=models.Q(ask_at__isnull=False)),
         )
 
     def __str__(self) -> str:

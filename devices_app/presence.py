@@ -19,12 +19,14 @@ SEEN_EVERY: Final = timedelta(seconds=60)
 
 DOUBTFUL: Final = "?"
 """The session of a device that was online when the broker may have died: its next message is as good as a connect."""
+ASK_AFTER: Final = timedelta(seconds=60)
+"""What devices get to come back and speak by themselves after the broker was lost, before they are pushed again."""
 KEYS_AT_ONCE: Final = 10_000
 
 
 @dataclass(slots=True)
 class Connection:
-    """A device's row as far as its connection is concerned. `is_back` counts how often it came (again) online here."""
+    """A device's row as far as its connection is concerned."""
 
     id: int
     public_id: str
@@ -37,6 +39,7 @@ class Connection:
     presence_at: datetime | None
     activated_at: datetime | None
     last_seen_at: datetime | None
+    ask_at: datetime | None
 
 
 DeviceKey = tuple[str, str]
@@ -80,10 +83,11 @@ def after_event(connection: Connection, event: Presence, now: datetime) -> Conne
             presence_at=now,
             activated_at=connection.activated_at or now,
             last_seen_at=now,
+            ask_at=None,
         )
     if not connection.is_online or connection.session not in (event.session, "", DOUBTFUL):
         return connection
-    return replace(connection, is_online=False, presence_at=now)
+    return replace(connection, is_online=False, presence_at=now, ask_at=None)
 
 
 def after_message(connection: Connection, now: datetime) -> Connection:
@@ -91,20 +95,28 @@ def after_message(connection: Connection, now: datetime) -> Connection:
     if not is_stale(connection, now):
         return connection
     session = "" if connection.session == DOUBTFUL else connection.session
-    seen = replace(connection, last_seen_at=now, session=session)
+    seen = replace(connection, last_seen_at=now, session=session, ask_at=None)
     if connection.is_online:
         return seen
     return replace(seen, is_online=True, presence_at=now, activated_at=connection.activated_at or now)
 
 
-def doubt_sessions() -> None:
+def doubt_sessions(now: datetime) -> None:
     """After the broker was away: a push may have been lost with it, so who speaks next is treated as just connected.
 
-    Devices stay online meanwhile. In slices of keys; call outside a transaction.
+    Who does not speak is asked after `ASK_AFTER`: its last report may have been lost too. Devices stay online
+    meanwhile. In slices of keys; call outside a transaction.
     """
     last = Device.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     for after, up_to in key_slices(1, last, KEYS_AT_ONCE):
-        Device.objects.filter(pk__gt=after, pk__lte=up_to, is_online=True).update(session=DOUBTFUL)
+        doubtful = Device.objects.filter(pk__gt=after, pk__lte=up_to, is_online=True)
+        doubtful.update(session=DOUBTFUL, ask_at=now + ASK_AFTER)
+
+
+def to_be_asked(now: datetime, *, limit: int) -> list[int]:
+    """Devices that have stayed silent since the broker was lost and are to be pushed again, longest wait first."""
+    due = Device.objects.filter(ask_at__lte=now).order_by("ask_at")
+    return list(due.values_list("id", flat=True)[:limit])
 
 
 def silent_since(moment: datetime, *, limit: int) -> list[int]:
@@ -120,7 +132,7 @@ def is_silent(connection: Connection, moment: datetime) -> bool:
 
 def after_silence(connection: Connection, now: datetime) -> Connection:
     """Offline; the next message sets it online again."""
-    return replace(connection, is_online=False, presence_at=now)
+    return replace(connection, is_online=False, presence_at=now, ask_at=None)
 
 
 def write(changed: Sequence[Connection]) -> None:
@@ -135,6 +147,7 @@ def write(changed: Sequence[Connection]) -> None:
                 "presence_at": time_text(c.presence_at),
                 "activated_at": time_text(c.activated_at),
                 "last_seen_at": time_text(c.last_seen_at),
+                "ask_at": time_text(c.ask_at),
             }
             for c in sorted(changed, key=lambda c: c.id)
         ]

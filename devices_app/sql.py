@@ -23,6 +23,7 @@ PRESENCE_COLUMNS: Final = (
     ("presence_at", "timestamptz"),
     ("activated_at", "timestamptz"),
     ("last_seen_at", "timestamptz"),
+    ("ask_at", "timestamptz"),
 )
 
 

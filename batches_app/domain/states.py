@@ -276,6 +276,14 @@ def was_handed_out(task: TaskFacts) -> bool:
     return task.push_no >= 1
 
 
+def fresh_until(task: TaskFacts, now: datetime) -> datetime | None:
+    """Until when an Upgrading device's last progress forbids to push it again; None: it may be pushed."""
+    if task.status != IN_PROGRESS or task.is_retry_pending or task.progress_at is None:
+        return None
+    end = task.progress_at + FRESH_PROGRESS
+    return end if now < end else None
+
+
 def decide(task: TaskFacts, event: Event, now: datetime) -> Decision:
     """Apply one event to one task. `now` is aware UTC. Applying the same event again changes nothing more."""
     rule = TRANSITIONS.get((task.status, type(event)))
@@ -601,8 +609,7 @@ def _connected(task: TaskFacts, _event: Event, now: datetime) -> Decision:
     if task.status == NOTIFIED and not task.policy.needs_push and task.notify_seconds_left is not None:
         deadline = now + timedelta(seconds=task.notify_seconds_left)
         online = online._replace(deadline_at=deadline, notify_seconds_left=None)
-    is_fresh = task.progress_at is not None and now - task.progress_at < FRESH_PROGRESS
-    if task.status == IN_PROGRESS and is_fresh and not task.is_retry_pending:
+    if fresh_until(task, now) is not None:
         return Decision(online._replace(due_at=None), Verdict.APPLIED)
     return Decision(online._replace(due_at=_due(online, now + CONNECT_GRACE)), Verdict.APPLIED)
 

@@ -14,7 +14,7 @@ from batches_app.engine.cancel import cancel_once
 from batches_app.engine.launch import launch_once
 from batches_app.engine.matching import match_once
 from batches_app.engine.reconcile import look_for_matches, open_batches, reconcile_batch
-from batches_app.engine.silence import end_silent_connections
+from batches_app.engine.silence import ask_silent_devices, end_silent_connections
 from batches_app.engine.steps import Turn, again, run_alone
 from batches_app.engine.sweep import purge_lists, sweep_once
 from batches_app.models import Batch
@@ -44,6 +44,7 @@ def sweep(*, clock: Clock = database_now, seconds: float = RUN_SECONDS) -> bool:
 
 def _sweep_step(now: datetime) -> bool:
     has_more = sweep_once(now=now)
+    has_more |= ask_silent_devices(now=now)
     if settings.PRESENCE_SILENCE_MINUTES:
         silence = timedelta(minutes=settings.PRESENCE_SILENCE_MINUTES)
         has_more |= end_silent_connections(silence=silence, now=now)

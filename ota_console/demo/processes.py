@@ -53,6 +53,7 @@ class Child:
     def __init__(self, program: Program, sink: LineSink) -> None:
         self.program = program
         self._sink = sink
+        self._is_over = False
         parent = os.getpid()
         death_signal = int(program.death_signal)
 
@@ -112,7 +113,10 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """Kill -9 of the whole group, also of what an ended leader left."""
+        """Kill -9 of the whole group, also of what an ended leader left; once, since its number may be given anew."""
+        if self._is_over:
+            return
+        self._is_over = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()

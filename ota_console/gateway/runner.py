@@ -78,8 +78,13 @@ class Worker(threading.Thread):
         gathered = self._batcher.gather(timeout_seconds=GATHER_SECONDS)
         connection_no = self._link.connection_no
         batch = [received for received in gathered if received.connection == connection_no]
+        stands = self._link.is_connected and self._link.connection_no == connection_no
+        is_doubtful = (
+            connection_no == self._link.doubtful_connection_no
+        )  # read after: the link sets it before it stands
+        if stands:
+            self._sink.begin(connection_no, is_presence_doubtful=is_doubtful)
         if batch:
-            is_doubtful = connection_no == self._link.doubtful_connection_no
             settled = self._sink.settle(batch, is_presence_doubtful=is_doubtful)
             self.settled_count += len(settled.acknowledged)
             self._link.finish(connection_no=connection_no, replies=settled.replies, acknowledged=settled.acknowledged)

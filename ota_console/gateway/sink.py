@@ -7,6 +7,7 @@ Any other database error is ours (a missing table, say) and ends the process. Mu
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -87,18 +88,24 @@ class Sink:
         """
         settled = Settled()
         try:
-            if batch[0].connection != self._connection_no:
-                self._begin_connection(batch[0].connection, is_presence_doubtful=is_presence_doubtful)
+            self._begin(batch[0].connection, is_presence_doubtful=is_presence_doubtful)
             self._settle(self._read(batch, settled), settled)
         except Stopping:
             log.info("gateway.unsettled", message_count=len(batch) - len(settled.acknowledged))
         return settled
 
-    def _begin_connection(self, connection_no: int, *, is_presence_doubtful: bool) -> None:
-        """The gateway before us may have committed something until now."""
+    def begin(self, connection_no: int, *, is_presence_doubtful: bool) -> None:
+        """Call when a connection stands: a broker that lost its sessions may come back to a fleet that stays silent."""
+        with suppress(Stopping):
+            self._begin(connection_no, is_presence_doubtful=is_presence_doubtful)
+
+    def _begin(self, connection_no: int, *, is_presence_doubtful: bool) -> None:
+        """Once a connection. The gateway before us may have committed something until now."""
+        if connection_no == self._connection_no:
+            return
         self._until_possible(lambda: stored.load(self._journal))
         if is_presence_doubtful:
-            self._until_possible(presence.doubt_sessions)
+            self._until_possible(lambda: presence.doubt_sessions(self._clock()))
         self._connection_no = connection_no
 
     def _read(self, batch: Sequence[Received], settled: Settled) -> list[Entry]:

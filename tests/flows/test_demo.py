@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import psutil
 import pytest
@@ -27,6 +28,12 @@ class Demo:
         options = ["--data", str(data), "--port", str(self.port), "--mqtt-port", str(free_port()), "--devices", "0"]
         command = [sys.executable, "-m", "ota_console.demo", *options, *arguments]
         self.child = Child(Program("demo", command, stop_seconds=60), self._hear)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.child.stop()
 
     def _hear(self, name: str, line: str) -> None:
         self.lines.append(line)
@@ -57,10 +64,9 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    started = Demo(tmp_path_factory.mktemp("demo"))
-    started.wait_until_up()
-    yield started
-    started.child.stop()
+    with Demo(tmp_path_factory.mktemp("demo")) as started:
+        started.wait_until_up()
+        yield started
 
 
 def are_gone(processes: list[psutil.Process]) -> bool:
@@ -112,10 +118,8 @@ def test_a_port_in_use_gives_one_clear_sentence(tmp_path: Path) -> None:
     """It names the port and the way out; there is no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused = Demo(tmp_path, port=port)
-        refused.child.process.wait(30)
-        assert wait_until(lambda: bool(refused.lines), 10)
-    refused.child.kill()
+        with Demo(tmp_path, port=port) as refused:
+            assert wait_until(lambda: refused.has_ended, 30)
     assert refused.child.exit_code == 1
     assert len(refused.lines) == 1
     assert refused.said.startswith(f"Port {port} (PORT) is in use.")
@@ -123,41 +127,38 @@ def test_a_port_in_use_gives_one_clear_sentence(tmp_path: Path) -> None:
 
 def test_two_demos_do_not_share_one_folder(demo: Demo) -> None:
     """The second is refused with the way out."""
-    second = Demo(demo.data)
-    second.child.process.wait(30)
-    second.child.kill()
+    with Demo(demo.data) as second:
+        assert wait_until(lambda: second.has_ended, 30)
     assert second.child.exit_code == 1
     assert "A demo already runs on" in second.said
 
 
 def test_a_stop_during_the_start_leaves_no_process(tmp_path: Path) -> None:
     """SIGTERM, as a service manager sends it, is heard at any moment."""
-    started = Demo(tmp_path)
-    assert wait_until(lambda: "broker_started" in started.said, START_SECONDS)
-    processes = started.processes()
-    stop(started, signal.SIGTERM)
-    assert (started.child.exit_code, are_gone(processes)) == (0, True), started.said
+    with Demo(tmp_path) as started:
+        assert wait_until(lambda: "broker_started" in started.said, START_SECONDS)
+        processes = started.processes()
+        send(started, signal.SIGTERM)
+        assert (started.child.exit_code, are_gone(processes)) == (0, True), started.said
 
 
 def test_a_killed_demo_leaves_no_process_and_starts_again(tmp_path: Path) -> None:
     """Kill -9 of the supervisor: the kernel ends its parts. The next start keeps the passwords, and Ctrl-C ends it."""
-    killed = Demo(tmp_path)
-    killed.wait_until_up()
-    processes = killed.processes()
-    assert len(processes) >= 10
-    stop(killed, signal.SIGKILL)
-    assert wait_until(lambda: are_gone(processes), 30)
-    again = Demo(tmp_path)
-    again.wait_until_up()
-    processes = again.processes()
-    stop(again, signal.SIGINT)
-    assert (again.child.exit_code, are_gone(processes)) == (0, True), again.said
-    assert json.loads((tmp_path / "secrets.json").read_text())["operator_password"] in again.said
+    with Demo(tmp_path) as killed:
+        killed.wait_until_up()
+        processes = killed.processes()
+        assert len(processes) >= 10
+        send(killed, signal.SIGKILL)
+        assert wait_until(lambda: are_gone(processes), 30)
+    with Demo(tmp_path) as again:
+        again.wait_until_up()
+        processes = again.processes()
+        send(again, signal.SIGINT)
+        assert (again.child.exit_code, are_gone(processes)) == (0, True), again.said
+        assert json.loads((tmp_path / "secrets.json").read_text())["operator_password"] in again.said
 
 
-def stop(demo: Demo, number: signal.Signals) -> None:
+def send(demo: Demo, number: signal.Signals) -> None:
     """Send the signal to the supervisor alone, as a terminal or a service manager does, and wait for its end."""
     os.kill(demo.child.pid, number)
-    has_ended = wait_until(lambda: demo.has_ended, 60)
-    demo.child.kill()
-    assert has_ended, demo.said
+    assert wait_until(lambda: demo.has_ended, 60), demo.said

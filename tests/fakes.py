@@ -1,6 +1,7 @@
 """Stand-ins for our own ports; `tests/faults` and `tests/flows` use the real ones."""
 
 from collections.abc import Sequence
+from queue import Empty, SimpleQueue
 
 from devices_app.ports import PublisherUnavailable, PushToken
 
@@ -12,7 +13,7 @@ class FakePublisher:
         """`capacity`: so many publications, then the broker is away."""
         self.sent: list[tuple[str, bytes, PushToken]] = []
         self._waiting: list[PushToken] = []
-        self._acknowledged: list[PushToken] = []
+        self._acknowledged: SimpleQueue[PushToken] = SimpleQueue()
         self._is_prompt = is_prompt
         self._capacity = capacity
 
@@ -22,17 +23,24 @@ class FakePublisher:
             message = "the broker went away"
             raise PublisherUnavailable(message)
         self.sent.append((topic, payload, token))
-        (self._acknowledged if self._is_prompt else self._waiting).append(token)
+        self._waiting.append(token)
+        if self._is_prompt:
+            self.acknowledge()
 
     def acknowledge(self) -> None:
         """Acknowledge what waits."""
-        self._acknowledged += self._waiting
+        for token in self._waiting:
+            self._acknowledged.put(token)
         self._waiting = []
 
-    def take_acknowledged(self, *, timeout_seconds: float = 0) -> Sequence[PushToken]:
-        """What was acknowledged since the last call."""
-        taken, self._acknowledged = self._acknowledged, []
-        return taken
+    def take_acknowledged(self, *, timeout_seconds: float = 0.001) -> Sequence[PushToken]:
+        """What was acknowledged since the last call; waits for the first."""
+        taken: list[PushToken] = []
+        while True:
+            try:
+                taken.append(self._acknowledged.get(timeout=0.0 if taken else timeout_seconds))
+            except Empty:
+                return taken
 
     def close(self) -> None:
         """Forget everything."""

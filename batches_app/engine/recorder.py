@@ -60,7 +60,9 @@ class Recorder(threading.Thread):
     def run(self) -> None:
         """Until stopped, and then until everything acknowledged is recorded."""
         try:
-            while self._step() or not self._stopping.is_set():
+            while not self._stopping.is_set():
+                self._step()
+            while self._step():  # asked once more: what came between the last look and the stop counts too
                 pass
         except BaseException as failure:  # noqa: BLE001 - handed to the loop, which ends the task
             self.failure = failure

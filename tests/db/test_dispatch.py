@@ -1,6 +1,7 @@
 """The push loop on the real database: claims, pace, records, leases."""
 
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 
 import orjson
@@ -21,9 +22,10 @@ from batches_app.domain.states import (
 from batches_app.engine import dispatch, recorder
 from batches_app.models import Batch, BatchCounts, BatchTag, Task, TaskEvent
 from devices_app.models import Device, ModuleVersion
-from devices_app.ports import PublisherUnavailable
+from devices_app.ports import PublisherUnavailable, PushToken
 from ota_console.audit.actor import Actor
 from ota_console.core.clock import FakeClock
+from ota_console.core.db import database_now
 from tests.campaign import launch
 from tests.factories import (
     NOW,
@@ -252,6 +254,25 @@ def test_the_loop_pushes_and_records_everything_that_is_due(device: Device, batc
     for other in make_devices(device.product, 40):
         make_task(batch, other)
     assert dispatch.run(publisher=FakePublisher(), seconds=60, stop=UntilIdle()) == 40
+    assert set(Task.objects.values_list("status", flat=True)) == {NOTIFIED}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_broker_acknowledged_before_the_stop_is_recorded(batch: Batch, device: Device) -> None:
+    """Also what came after the recorder's last look, else a device is pushed twice."""
+    make_task(batch, device)
+    publisher = FakePublisher()
+    dispatch.dispatch_once(batch_id=batch.pk, publisher=publisher)
+
+    class Late(FakePublisher):
+        def take_acknowledged(self, *, timeout_seconds: float = 0.001) -> Sequence[PushToken]:
+            if not late._stopping.is_set():
+                late._stopping.set()
+                return []
+            return publisher.take_acknowledged()
+
+    late = recorder.Recorder(Late(), database_now)
+    late.run()
     assert set(Task.objects.values_list("status", flat=True)) == {NOTIFIED}
 
 

@@ -239,7 +239,10 @@ class BatchTag(models.Model):
 
 
 class Task(models.Model):
-    """One device in one batch. The facts are those of `domain.states.TaskFacts`, under the same names."""
+    """One device in one batch. The facts are those of `domain.states.TaskFacts`, under the same names.
+
+    Each index costs every change of a status, and `device_once_per_match_in_batch` finds a device's tasks as well.
+    """
 
     public_id = models.CharField(max_length=26)
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks", db_index=False)
@@ -294,7 +297,7 @@ class Task(models.Model):
                 name="ended_task_waits_for_nothing",
             ),
             models.CheckConstraint(condition=~Q(status=5) | ~Q(reason=0), name="failed_task_has_a_reason"),
-            models.UniqueConstraint(fields=("batch", "device", "match_no"), name="device_once_per_match_in_batch"),
+            models.UniqueConstraint(fields=("device", "batch", "match_no"), name="device_once_per_match_in_batch"),
             models.UniqueConstraint(
                 fields=("device", "module"), condition=UNFINISHED, name="one_unfinished_task_per_device_and_module"
             ),
@@ -306,7 +309,6 @@ class Task(models.Model):
         )
         indexes = (
             models.Index(fields=("batch", "status", "id"), name="task_by_batch_and_status"),
-            models.Index(fields=("device", "id"), name="task_by_device"),
             models.Index(fields=("batch", "due_at", "id"), name="task_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=("deadline_at",), name="task_timed", condition=Q(deadline_at__isnull=False)),
         )

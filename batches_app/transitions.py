@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import is_not, itemgetter
 from typing import Any, Final, NamedTuple
 
 from django.db.models import QuerySet
@@ -37,8 +39,16 @@ from ota_console.outbox import events
 STATUS_COLUMNS: Final = ("confirm", "queued", "notified", "in_progress", "succeeded", "failed", "canceled")
 _STATUSES: Final = tuple(TaskStatus)
 _NAMES: Final = TaskFacts._fields
-_WRITTEN: Final = tuple(_NAMES.index(name) for name, _ in sql.FACT_COLUMNS)
+_WRITTEN: Final = frozenset(_NAMES.index(name) for name, _ in sql.FACT_COLUMNS)
 """Positions of the facts that a decision may change."""
+_COUNTED: Final = frozenset(
+    _NAMES.index(name)
+    for name in (
+        *("status", "is_offline", "source_version", "notified_at", "reason"),
+        *("late_success_at", "rolled_back_at"),
+    )
+)
+"""Positions of the facts that decide where a task is counted (`_places`)."""
 ROWS_FOR_A_STATEMENT: Final = 20
 """Fewer tasks than this that changed in the same facts share a statement with others."""
 
@@ -101,7 +111,9 @@ class _Places(NamedTuple):
 
 
 Positions = tuple[int, ...]
-"""Of facts in `TaskFacts`."""
+"""Of facts in `TaskFacts`, ascending."""
+_Groups = Mapping[Positions, Sequence[LockedTask]]
+"""Tasks by the facts that changed."""
 _Move = tuple[LockedTask, _Places, _Places]
 
 
@@ -191,27 +203,24 @@ class Transitions:
     def flush(self) -> list[LockedTask]:
         """Write everything that was applied; answers the tasks whose facts changed. A bounded number of statements."""
         changed = [task for task in self._touched.values() if task.facts != task.before]
+        groups = _by_changes(changed)
         self._write_history()  # first: its foreign keys find the rows locked, not changed (hot path)
-        self._write_facts(changed)
-        moves = [(task, _places(task.before), _places(task.facts)) for task in changed]
-        moved = [move for move in moves if move[1] != move[2]]
-        self._write_counts(moved)
+        self._write_facts(groups)
+        moved = _moves(groups)
         self._free_lanes([task for task, _, _ in moved])
         self._tell(changed)
+        self._write_counts(moved)  # last: rows that others wait for (hot path)
         self._touched = {}
         self._lines = []
         return changed
 
-    def _write_facts(self, changed: Iterable[LockedTask]) -> None:
+    def _write_facts(self, groups: _Groups) -> None:
         """One statement for all tasks that changed in the same facts: what stays is not written (hot path)."""
-        groups: defaultdict[Positions, list[LockedTask]] = defaultdict(list)
-        for task in changed:
-            before, after = task.before, task.facts
-            groups[tuple([i for i in _WRITTEN if before[i] is not after[i] and before[i] != after[i]])].append(task)
         for positions, tasks in _join_small(groups).items():
-            columns = [(_NAMES[i], i) for i in positions]
-            rows = [{"id": task.id, **{name: task.facts[i] for name, i in columns}} for task in tasks]
-            sql.update_facts(rows, [name for name, _ in columns], self.now)
+            names = ("id", *(_NAMES[i] for i in positions))
+            values = itemgetter(*positions, positions[0])  # the last one makes it a tuple always
+            rows = [dict(zip(names, (task.id, *values(task.facts)), strict=False)) for task in tasks]
+            sql.update_facts(rows, names[1:], self.now)
 
     def _write_history(self) -> None:
         sql.insert_history(
@@ -267,23 +276,39 @@ class Transitions:
 
     def _tell(self, changed: Iterable[LockedTask]) -> None:
         told = [
-            events.task_changed(
-                task=task.public_id,
-                batch=task.batch.public_id,
-                device=task.device_name,
-                status=task.facts.status,
-                previous=task.before.status,
-                progress=task.facts.progress,
-            )
-            for task in changed
+            events.tasks_changed(batch=batch, rows=[_told(task) for task in tasks])
+            for batch, tasks in groupby(changed, key=lambda task: task.batch.public_id)
         ]
-        if told:
-            outbox.append(events=told, now=self.now)
+        outbox.append(events=told, now=self.now)
 
 
-def _join_small(groups: Mapping[Positions, list[LockedTask]]) -> dict[Positions, list[LockedTask]]:
+def _told(task: LockedTask) -> events.TaskRow:
+    facts = task.facts
+    return task.public_id, task.device_name, facts.status, task.before.status, facts.progress
+
+
+def _by_changes(changed: Iterable[LockedTask]) -> dict[Positions, list[LockedTask]]:
+    """Changed tasks by the facts that changed."""
+    groups: defaultdict[tuple[bool, ...], list[LockedTask]] = defaultdict(list)
+    for task in changed:
+        groups[tuple(map(is_not, task.before, task.facts))].append(task)  # an equal value may be written once more
+    found: defaultdict[Positions, list[LockedTask]] = defaultdict(list)
+    for flags, tasks in groups.items():
+        positions = tuple(i for i, is_changed in enumerate(flags) if is_changed and i in _WRITTEN)
+        found[positions] += tasks
+    return found
+
+
+def _moves(groups: _Groups) -> list[_Move]:
+    """Tasks that are now counted elsewhere, with both places."""
+    candidates = [task for positions, tasks in groups.items() if not _COUNTED.isdisjoint(positions) for task in tasks]
+    moves = [(task, _places(task.before), _places(task.facts)) for task in candidates]
+    return [move for move in moves if move[1] != move[2]]
+
+
+def _join_small(groups: _Groups) -> dict[Positions, list[LockedTask]]:
     """The groups that deserve a statement of their own, and all others in one that writes the facts of each."""
-    joined = {positions: tasks for positions, tasks in groups.items() if len(tasks) >= ROWS_FOR_A_STATEMENT}
+    joined = {positions: list(tasks) for positions, tasks in groups.items() if len(tasks) >= ROWS_FOR_A_STATEMENT}
     small = [positions for positions in groups if positions not in joined]
     if small:
         together = tuple(sorted(set[int]().union(*small)))

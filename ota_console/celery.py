@@ -7,7 +7,7 @@ from celery.signals import setup_logging, worker_process_init, worker_ready, wor
 from django.conf import settings
 
 from devices_app.ports import wire_publisher
-from ota_console.core import jobs, shutdown
+from ota_console.core import garbage, jobs, shutdown
 from ota_console.core.processes import die_with_parent
 from ota_console.gateway.publisher import publisher_by_settings
 
@@ -39,6 +39,12 @@ def _tell_long_tasks(**kwargs: object) -> None:
 def _die_with_the_worker(**kwargs: object) -> None:
     """A worker that is killed takes its pool along: a half-alive one would go on pushing unseen."""
     die_with_parent()
+
+
+@worker_process_init.connect
+def _handle_many_rows(**kwargs: object) -> None:
+    """Launches and pushes make rows by the thousand."""
+    garbage.search_rarely()
 
 
 @worker_ready.connect

@@ -103,7 +103,8 @@ def _sqlite(url: DatabaseUrl) -> dict[str, Any]:
 
 
 def _postgresql(url: DatabaseUrl) -> dict[str, Any]:
-    options: dict[str, Any] = dict(url.options)
+    """Statements that carry thousands of rows (`core.db.bulk_cursor`) are planned once a connection; no others are."""
+    options: dict[str, Any] = {**url.options, "prepare_threshold": 2}
     if DATABASE_POOL_SIZE:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 20}
     return {

@@ -125,7 +125,9 @@ class TaskFacts(NamedTuple):
     is_retry_pending: bool = False
     not_before: datetime | None = None
     due_at: datetime | None = None
+    """From when the task may be claimed, once no lease stands; None: it waits for something else than time."""
     lease_until: datetime | None = None
+    """A claim stands until then. Not indexed, as all that a claim writes: it happens in place (hot path)."""
     notified_at: datetime | None = None
     confirmed_at: datetime | None = None
     progress: int | None = None
@@ -392,9 +394,8 @@ def _push_due(task: TaskFacts, event: Event, now: datetime) -> Decision:
         return _succeed(task, event.current_version, now)
     if not _may_start_from(task, event.current_version):
         return _source_changed(task, event.current_version, now)
-    lease = now + LEASE
     facts = _hand_out(task, event.current_version, task.push_no + 1)._replace(
-        lease_until=lease, due_at=lease, is_retry_pending=False, not_before=None
+        lease_until=now + LEASE, is_retry_pending=False, not_before=None
     )
     return Decision(facts, Verdict.APPLIED)
 
@@ -424,9 +425,7 @@ def _acknowledged(task: TaskFacts, event: Event, now: datetime) -> Decision:
     assert isinstance(event, PushAcknowledged)
     if task.lease_until is None or task.push_no != event.push_no:
         return _ignored(task)
-    # a device that connected since the claim may have missed this push: what its connect made due stays due
-    due_at = None if task.due_at == task.lease_until else task.due_at
-    facts = _notified(task._replace(lease_until=None, due_at=due_at), now)
+    facts = _notified(task._replace(lease_until=None, due_at=None), now)
     return Decision(facts, Verdict.APPLIED, (History(EventKind.PUSHED, {"push_no": event.push_no}),))
 
 
@@ -611,7 +610,9 @@ def _connected(task: TaskFacts, _event: Event, now: datetime) -> Decision:
         online = online._replace(deadline_at=deadline, notify_seconds_left=None)
     if fresh_until(task, now) is not None:
         return Decision(online._replace(due_at=None), Verdict.APPLIED)
-    return Decision(online._replace(due_at=_due(online, now + CONNECT_GRACE)), Verdict.APPLIED)
+    # a push that was claimed before may have left before the device was there: its claim stands no more
+    due_at = _due(online, now + CONNECT_GRACE)
+    return Decision(online._replace(due_at=due_at, lease_until=None), Verdict.APPLIED)
 
 
 def _disconnected(task: TaskFacts, _event: Event, now: datetime) -> Decision:

@@ -6,6 +6,7 @@ them.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from batches_app.domain.states import Connected, Disconnected
 from devices_app import presence
@@ -14,6 +15,10 @@ from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
 
 Move = Connected | Disconnected
+Known = tuple[Inbound, int]
+"""A message and the key of the device that sent it."""
+NEEDS_LOCK: Final = (Presence, VersionReport, LegacyRequest)
+"""A launch must see either the row before such a message or after it."""
 
 
 class Arrivals:
@@ -31,24 +36,17 @@ class Arrivals:
         """The sender as it is now; None: unknown."""
         return self._devices.get((message.product_key, message.device_name))
 
-    def of(self, message: Inbound) -> presence.Connection:
-        """The sender, which is known."""
-        return self._devices[message.product_key, message.device_name]
-
-    def move(self, known: Iterable[Inbound]) -> dict[int, Move]:
+    def move(self, known: Iterable[Known]) -> dict[int, Move]:
         """Lock and write the devices whose row changes; what follows for their tasks, by `id` of the message."""
-        touched = {
-            self.of(message).id
-            for message in known
-            if _needs_lock(message) or presence.is_stale(self.of(message), self._now)
-        }
+        stale = {device_id for device_id, found in self.by_id.items() if presence.is_stale(found, self._now)}
+        touched = {device_id for message, device_id in known if device_id in stale or isinstance(message, NEEDS_LOCK)}
         if not touched:
             return {}
         before = presence.lock_connections(touched)
         current = dict(before)
         moves: dict[int, Move] = {}
-        for message in known:
-            was = current.get(self.of(message).id)
+        for message, device_id in known:
+            was = current.get(device_id)
             if was is None:
                 continue
             new = self._after(was, message)
@@ -78,10 +76,3 @@ class Arrivals:
         )
         self.activated = [c for c in changed if c.activated_at != before[c.id].activated_at]
         self.by_id.update(after)
-        keys = {connection.id: key for key, connection in self._devices.items()}
-        self._devices.update({keys[device]: connection for device, connection in after.items()})
-
-
-def _needs_lock(message: Inbound) -> bool:
-    """A launch must see either the row before this message or after it."""
-    return isinstance(message, Presence | VersionReport | LegacyRequest)

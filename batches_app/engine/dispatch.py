@@ -45,6 +45,7 @@ from devices_app.ports import Clock, Publisher, PublisherUnavailable, PushToken
 from devices_app.protocol import topics
 from ota_console.core.db import database_now
 
+STATUSES: Final = tuple(TaskStatus)
 MAX_UNRECORDED: Final = 3 * UNLIMITED_GRANT
 """Chunks in flight: enough to keep broker and database busy, few enough to lose little in a crash (hotpath.md)."""
 
@@ -149,12 +150,12 @@ def _decide_due(batch: Batch, rows: Sequence[sql.DueRow], now: datetime) -> tupl
     special: dict[int, PushDue] = {}
     for row in rows:
         facts = TaskFacts(
-            status=TaskStatus(row.status),
+            status=STATUSES[row.status],
             policy=policy,
             push_no=row.push_no,
             source_version=row.source_version,
             is_retry_pending=bool(row.is_retry_pending),
-            reason=Reason(row.reason),
+            reason=Reason(row.reason) if row.reason else Reason.NONE,
         )
         decision = decide(facts, PushDue(row.current_version), now)
         if decision.verdict is Verdict.APPLIED and is_unfinished(decision.facts.status):
@@ -183,13 +184,7 @@ def _pushes(batch: Batch, rows: Sequence[sql.DueRow], claims: Sequence[sql.Claim
     )
 
 
-def publish(
-    chunk: Chunk,
-    publisher: Publisher,
-    *,
-    clock: Clock = database_now,
-    monotonic: Callable[[], float] = time.monotonic,
-) -> list[PushToken]:
+def publish(chunk: Chunk, publisher: Publisher, *, monotonic: Callable[[], float] = time.monotonic) -> list[PushToken]:
     """Publish a chunk; answers the tokens that lost their slot: paced pushes leave within a deadline from the claim.
 
     Raises PublisherUnavailable; what the broker was not offered yet is due again by then.
@@ -200,17 +195,14 @@ def publish(
         try:
             publisher.publish(push.topic, push.payload, push.token)
         except PublisherUnavailable:
-            give_back([late.token for late in chunk.pushes[position + 1 :]], clock=clock)
+            give_back([late.token for late in chunk.pushes[position + 1 :]])
             raise
     return []
 
 
-def give_back(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> int:
-    """Make claims that were not used due again, at once."""
-    if not tokens:
-        return 0
-    with transaction.atomic():
-        return sql.give_back(tokens, now=clock())
+def give_back(tokens: Sequence[PushToken]) -> int:
+    """End claims that were not used: their tasks are due again, at once."""
+    return sql.give_back(tokens)
 
 
 def dispatch_once(
@@ -220,11 +212,14 @@ def dispatch_once(
     limit: int = UNLIMITED_GRANT,
     clock: Clock = database_now,
     monotonic: Callable[[], float] = time.monotonic,
+    expect: Callable[[int], None] = lambda _: None,
 ) -> Dispatched:
-    """One bounded piece: claim, publish, give the rest back."""
+    """One bounded piece: claim, publish, give the rest back. `expect` is told how many acknowledgements will come."""
     chunk = claim(batch_id=batch_id, clock=clock, limit=limit, monotonic=monotonic)
-    late = publish(chunk, publisher, clock=clock, monotonic=monotonic)
-    give_back(late, clock=clock)
+    expect(len(chunk.pushes))
+    late = publish(chunk, publisher, monotonic=monotonic)
+    expect(-len(late))
+    give_back(late)
     return Dispatched(len(chunk.pushes) - len(late), chunk.settled_count)
 
 
@@ -255,9 +250,7 @@ def _round(publisher: Publisher, recorder: Recorder, clock: Clock) -> int:
     worked = 0
     for batch_id in open_batches():
         _wait_for_room(recorder)
-        done = dispatch_once(batch_id=batch_id, publisher=publisher, clock=clock)
-        recorder.note_published(done.pushed_count)
-        worked += sum(done)
+        worked += sum(dispatch_once(batch_id=batch_id, publisher=publisher, clock=clock, expect=recorder.expect))
     return worked
 
 

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from batches_app.domain.states import (
     IN_PROGRESS,
@@ -23,7 +23,7 @@ from batches_app.domain.states import (
     VersionReported,
 )
 from batches_app.domain.versions import is_older
-from batches_app.engine.arrivals import Arrivals
+from batches_app.engine.arrivals import Arrivals, Known
 from batches_app.engine.device_log import DeviceLog
 from batches_app.engine.notification import Notifications, read_block
 from batches_app.models import Batch
@@ -46,6 +46,8 @@ from devices_app.protocol.payloads import (
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
 
+TELLERS: Final = (VersionReport, PullRequest, LegacyRequest)
+"""Messages that are judged by what their device reported before."""
 Reply = tuple[str, bytes]
 DeviceModule = tuple[int, int]
 
@@ -85,41 +87,41 @@ class _Ingest:
         self.tasks: defaultdict[int, list[LockedTask]] = defaultdict(list)
         self.versions: dict[DeviceModule, str] = {}
         self.changes: defaultdict[DeviceModule, list[Change]] = defaultdict(list)
-        self.known = [message for message in messages if self._is_from_known_device(message)]
+        self.known = [known for message in messages if (known := self._from_known_device(message)) is not None]
 
     def run(self) -> IngestResult:
         moved = self.arrivals.move(self.known)
         self._lock_tasks()
         self._load_versions()
-        for message in self.known:
-            connection = self.arrivals.of(message)
-            event = moved.get(id(message))
+        by_id = self.arrivals.by_id
+        for message, device_id in self.known:
+            event = moved.get(id(message)) if moved else None
             if event is not None:
-                for task in self.tasks[connection.id]:
+                for task in self.tasks[device_id]:
                     self.moves.apply(task, event)
-            self._one(message, connection)
+            self._one(message, by_id[device_id])
         self._write()
         return IngestResult(self.replies, len(self.known), self.log.dropped)
 
-    def _is_from_known_device(self, message: Inbound) -> bool:
+    def _from_known_device(self, message: Inbound) -> Known | None:
+        """The message with its sender; None where there is nothing to apply."""
         connection = self.arrivals.find(message)
-        device_id = None if connection is None else connection.id
         if isinstance(message, Echo):
-            return False
+            return None
         if isinstance(message, Dropped):
-            self.log.drop(device_id, message.reason.value, message.detail)
+            self.log.drop(None if connection is None else connection.id, message.reason.value, message.detail)
         elif connection is None:
             self.log.drop(None, "unknown_device")
         elif not connection.is_enabled and not isinstance(message, Presence):
-            self.log.drop(device_id, "device_disabled")
+            self.log.drop(connection.id, "device_disabled")
         else:
-            return True
-        return False
+            return message, connection.id
+        return None
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _lock_tasks(self) -> None:
-        ids = {self.arrivals.of(message).id for message in self.known}
+        ids = {device_id for _, device_id in self.known}
         if not ids:
             return
         for task in self.moves.lock_open(ids):
@@ -127,8 +129,7 @@ class _Ingest:
                 self.tasks[task.device_id].append(task)
 
     def _load_versions(self) -> None:
-        tellers = (m for m in self.known if isinstance(m, VersionReport | PullRequest | LegacyRequest))
-        ids = {self.arrivals.of(message).id for message in tellers}
+        ids = {device_id for message, device_id in self.known if isinstance(message, TELLERS)}
         if not ids:
             return
         self.versions = {(device, module): version for device, module, version in sql.read_versions(ids)}

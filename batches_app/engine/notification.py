@@ -8,12 +8,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
+import orjson
 from django.conf import settings
 
 from batches_app.models import Batch
 from devices_app.protocol import payloads
 from devices_app.protocol.blocks import block_reply
 from devices_app.protocol.payloads import FileDownload, MessageId, Notice, NoticeFile
+from ota_console.core import ids
 from packages_app import links
 from packages_app.selectors import package_file, package_files, storage
 
@@ -33,6 +35,8 @@ class _Template:
     notice: Notice
     positions: tuple[int, ...]
     is_over_mqtt: bool
+    pieces: tuple[bytes, ...]
+    """A push with the links cut out, to be joined by them; one piece where there are none (over MQTT)."""
 
 
 class Notifications:
@@ -46,22 +50,35 @@ class Notifications:
         self._now = now
         self._expires_at = now + links.MAX_LIFETIME
         self._message_id = int(now.timestamp() * 1000)
+        self._mark = ids.new_public_id(now)
         self._key = _link_key(settings.SECRET_KEY)
         self._base_url = links.checked_base_url(settings.DOWNLOAD_URL)
         self._templates: dict[int, _Template] = {}
 
     def push(self, batch_id: int, task_public_id: str, task_id: int) -> bytes:
-        """The payload of the upgrade topic; also the answer to a legacy request."""
-        return payloads.push(self._notice(batch_id, task_public_id, task_id), self._message_id)
+        """The payload of the upgrade topic; also the answer to a legacy request.
+
+        Put together from pieces that were encoded once: the text between the links is the same for all (hot path).
+        """
+        template = self._template(batch_id)
+        if template.is_over_mqtt:
+            return payloads.push(self._notice(template, task_public_id, task_id), self._message_id)
+        payload = template.pieces[0]
+        for position, piece in zip(template.positions, template.pieces[1:], strict=True):
+            payload += orjson.dumps(self._url(task_public_id, position))[1:-1] + piece
+        return payload
 
     def get_reply(self, batch_id: int, task_public_id: str, task_id: int, message_id: MessageId) -> bytes:
         """The answer to a pull that has an update."""
-        return payloads.get_reply(self._notice(batch_id, task_public_id, task_id), message_id)
+        return payloads.get_reply(self._notice(self._template(batch_id), task_public_id, task_id), message_id)
 
-    def _notice(self, batch_id: int, task_public_id: str, task_id: int) -> Notice:
+    def _template(self, batch_id: int) -> _Template:
         template = self._templates.get(batch_id)
         if template is None:
-            template = self._templates[batch_id] = _template(batch_id)
+            template = self._templates[batch_id] = _template(batch_id, self._mark, self._message_id)
+        return template
+
+    def _notice(self, template: _Template, task_public_id: str, task_id: int) -> Notice:
         if template.is_over_mqtt:
             return replace(template.notice, stream_id=task_id)
         files = tuple(
@@ -76,20 +93,26 @@ class Notifications:
         return self._base_url + path
 
 
-def _template(batch_id: int) -> _Template:
+def _template(batch_id: int, mark: str, message_id: int) -> _Template:
+    """`mark` stands where a link belongs; nobody outside this process knows it."""
     batch = Batch.objects.select_related("package", "module").prefetch_related("tags").get(pk=batch_id)
     package = batch.package
     files = package_files(package.pk)
     notice = Notice(
         version=batch.target_version,
         sign_method=package.sign_method,
-        files=tuple(NoticeFile(f.name, f.size_bytes, "", f.md5, f.sha256) for f in files),
+        files=tuple(NoticeFile(f.name, f.size_bytes, mark, f.md5, f.sha256) for f in files),
         module=batch.module.name,
         is_delta=package.kind == package.Kind.DELTA,
         tags={tag.key: tag.value for tag in batch.tags.all()},
         custom_info=package.custom_info,
     )
-    return _Template(notice, tuple(f.position for f in files), batch.download_protocol == Batch.Protocol.MQTT)
+    return _Template(
+        notice=notice,
+        positions=tuple(f.position for f in files),
+        is_over_mqtt=batch.download_protocol == Batch.Protocol.MQTT,
+        pieces=tuple(payloads.push(notice, message_id).split(mark.encode())),
+    )
 
 
 def read_block(package_id: int, request: FileDownload) -> bytes | None:

@@ -4,6 +4,7 @@ A push counts as sent only here. Must not publish, nor claim.
 """
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,8 +15,12 @@ from batches_app.transitions import Transitions
 from devices_app.ports import Clock, Publisher, PushToken
 from ota_console.core.db import database_now
 
-RECORD_WAIT_SECONDS: Final = 0.05
-"""How long acknowledgements are gathered before they are recorded together."""
+WAIT_SECONDS: Final = 0.05
+"""How long to wait for a first acknowledgement before the loop looks whether it is to end."""
+GATHER_SECONDS: Final = 0.05
+"""How long acknowledgements are gathered after the first one, to be recorded in one transaction."""
+RECORD_MOST: Final = 1_000
+"""Acknowledgements that wait no longer for others."""
 
 
 def record(tokens: Sequence[PushToken], *, clock: Clock = database_now) -> int:
@@ -44,18 +49,18 @@ class Recorder(threading.Thread):
         self.failure: BaseException | None = None
         self._publisher = publisher
         self._clock = clock
-        self._published = 0
+        self._expected = 0
         self._done = 0
         self._stopping = threading.Event()
 
-    def note_published(self, count: int) -> None:
-        """Called by the loop after a chunk left."""
-        self._published += count
+    def expect(self, count: int) -> None:
+        """Called by the loop before a chunk leaves, and with a negative count for what did not."""
+        self._expected += count
 
     @property
     def unrecorded_count(self) -> int:
-        """Published and not recorded yet."""
-        return self._published - self._done
+        """Pushes that leave or left, and are not recorded yet."""
+        return self._expected - self._done
 
     def run(self) -> None:
         """Until stopped, and then until everything acknowledged is recorded."""
@@ -70,10 +75,19 @@ class Recorder(threading.Thread):
             connection.close()
 
     def _step(self) -> int:
-        tokens = self._publisher.take_acknowledged(timeout_seconds=RECORD_WAIT_SECONDS)
+        tokens = self._gather()
         record(tokens, clock=self._clock)
         self._done += len(tokens)
         return len(tokens)
+
+    def _gather(self) -> list[PushToken]:
+        tokens = list(self._publisher.take_acknowledged(timeout_seconds=WAIT_SECONDS))
+        until = time.monotonic() + GATHER_SECONDS
+        while tokens and len(tokens) < RECORD_MOST and (left := until - time.monotonic()) > 0:
+            if self.unrecorded_count <= len(tokens) or self._stopping.is_set():  # nothing else is on its way
+                break
+            tokens += self._publisher.take_acknowledged(timeout_seconds=left)
+        return tokens
 
     def stop(self, *, timeout_seconds: float) -> None:
         """Record what is acknowledged already and end."""

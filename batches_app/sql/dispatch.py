@@ -38,7 +38,7 @@ SELECT t.id, t.public_id, t.device_name, t.status, t.push_no, t.source_version, 
        coalesce(v.version, '')
 FROM batches_app_task t
 LEFT JOIN devices_app_moduleversion v ON v.device_id = t.device_id AND v.module_id = t.module_id
-WHERE t.batch_id = %s AND t.due_at <= %s {only}
+WHERE t.batch_id = %s AND t.due_at <= %s AND (t.lease_until IS NULL OR t.lease_until <= %s) {only}
 ORDER BY t.due_at, t.id
 LIMIT %s {lock}
 """
@@ -52,39 +52,40 @@ def due_tasks(*, batch_id: int, now: datetime, limit: int, only_upgrading: bool)
     only = f"AND t.status = {int(IN_PROGRESS)}" if only_upgrading else ""
     lock = "FOR NO KEY UPDATE OF t SKIP LOCKED" if is_postgresql() else ""
     with connection.cursor() as cursor:
-        cursor.execute(_DUE.format(only=only, lock=lock), (batch_id, time_text(now), limit))
+        moment = time_text(now)
+        cursor.execute(_DUE.format(only=only, lock=lock), (batch_id, moment, moment, limit))
         return [DueRow(*row) for row in cursor.fetchall()]
 
 
 def write_claims(claims: Sequence[Claim], *, lease_until: datetime, now: datetime) -> int:
-    """Take the next push number, the lease and the source version of an attempt. The rows are locked."""
+    """Take the next push number, the lease and the source version of an attempt. The rows are locked.
+
+    No indexed column is among them: PostgreSQL writes such a row beside the one it replaces (hot path).
+    """
     if not claims:
         return 0
     columns = (("id", "bigint"), ("push_no", "integer"), ("source_version", "text"))
     cast = "::timestamptz" if is_postgresql() else ""
-    lease = time_text(lease_until)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE batches_app_task SET push_no = x.push_no, lease_until = %s{cast}, due_at = %s{cast}, "
-            "not_before = NULL, "
+            f"UPDATE batches_app_task SET push_no = x.push_no, lease_until = %s{cast}, not_before = NULL, "
             f"is_retry_pending = false, source_version = x.source_version, updated_at = %s{cast} "
             f"FROM {record_source(columns)} WHERE batches_app_task.id = x.id",
-            (lease, lease, time_text(now), orjson.dumps([claim._asdict() for claim in claims]).decode()),
+            (time_text(lease_until), time_text(now), orjson.dumps([claim._asdict() for claim in claims]).decode()),
         )
         return int(cursor.rowcount)
 
 
-def give_back(claims: Sequence[tuple[int, int]], *, now: datetime) -> int:
-    """Make unused claims (task id, push number) due again where their token still stands."""
+def give_back(claims: Sequence[tuple[int, int]]) -> int:
+    """End unused claims (task id, push number) where their token still stands: the tasks are as due as before."""
     if not claims:
         return 0
     columns = (("id", "bigint"), ("push_no", "integer"))
-    cast = "::timestamptz" if is_postgresql() else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE batches_app_task SET lease_until = NULL, due_at = %s{cast} FROM {record_source(columns)} "
+            f"UPDATE batches_app_task SET lease_until = NULL FROM {record_source(columns)} "
             "WHERE batches_app_task.id = x.id AND batches_app_task.push_no = x.push_no "
             "AND batches_app_task.lease_until IS NOT NULL AND batches_app_task.due_at IS NOT NULL",
-            (time_text(now), orjson.dumps([{"id": task, "push_no": push_no} for task, push_no in claims]).decode()),
+            (orjson.dumps([{"id": task, "push_no": push_no} for task, push_no in claims]).decode(),),
         )
         return int(cursor.rowcount)

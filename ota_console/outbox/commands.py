@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from ota_console.core.db import bulk_execute, is_postgresql, time_text
-from ota_console.outbox.events import Event, pack
+from ota_console.outbox.events import Event
 
 PARTITIONS: Final = 1
 """How many relays may work side by side. One carries the live pages of any fleet; forwarders may need more."""
@@ -26,5 +26,5 @@ def append(*, events: Sequence[Event], now: datetime, partition: int = 0) -> Non
     cast = "::jsonb" if is_postgresql() else ""
     bulk_execute(
         f"INSERT INTO outbox_outboxmessage (partition, events, created_at) VALUES (%s, %s{cast}, %s)",  # noqa: S608 - constants
-        (partition % PARTITIONS, orjson.dumps(pack(events)).decode(), time_text(now)),
+        (partition % PARTITIONS, orjson.dumps(events).decode(), time_text(now)),
     )

@@ -4,10 +4,8 @@ Every event is a dict with the key `kind`. Batches, packages, tasks and devices 
 `device` is its name, which outlives the device), modules by their keys; statuses are the integers of
 `batches_app.domain.states`. Builders only; nothing here reads or writes.
 
-task.changed: task, batch, device, status, previous, progress
-    One task's facts changed.
 tasks.changed: batch, rows: [[task, device, status, previous, progress], …]
-    What `pack` makes of neighbouring task.changed.
+    Facts of these tasks changed; `previous` is the status before, equal to `status` for mere progress.
 tasks.range: batch, status, count
     A set-based statement moved many tasks at once.
 batch.changed: batch, package
@@ -20,12 +18,11 @@ presence.changed: device, online
     A device came online or went offline.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 Event = dict[str, Any]
 
-TASK_CHANGED: Final = "task.changed"
 TASKS_CHANGED: Final = "tasks.changed"
 TASKS_RANGE: Final = "tasks.range"
 BATCH_CHANGED: Final = "batch.changed"
@@ -33,20 +30,13 @@ PACKAGE_CHANGED: Final = "package.changed"
 VERSION_CHANGED: Final = "version.changed"
 PRESENCE_CHANGED: Final = "presence.changed"
 
-_ROW: Final = ("task", "device", "status", "previous", "progress")
+TaskRow = tuple[str, str, int, int, int | None]
+"""Task, device, status, previous status, progress."""
 
 
-def task_changed(*, task: str, batch: str, device: str, status: int, previous: int, progress: int | None) -> Event:
-    """One task moved or made progress. `previous` is the status before; equal to `status` for mere progress."""
-    return {
-        "kind": TASK_CHANGED,
-        "task": task,
-        "batch": batch,
-        "device": device,
-        "status": int(status),
-        "previous": int(previous),
-        "progress": progress,
-    }
+def tasks_changed(*, batch: str, rows: Sequence[TaskRow]) -> Event:
+    """Tasks of one batch moved or made progress."""
+    return {"kind": TASKS_CHANGED, "batch": batch, "rows": rows}
 
 
 def tasks_range(*, batch: str, status: int, count: int) -> Event:
@@ -72,26 +62,3 @@ def version_changed(*, device: str, module: int, version: str, previous: str) ->
 def presence_changed(*, device: str, is_online: bool) -> Event:
     """A device came online or went offline."""
     return {"kind": PRESENCE_CHANGED, "device": device, "online": is_online}
-
-
-def pack(events: Sequence[Event]) -> list[Event]:
-    """Join neighbouring `task.changed` of a batch into `tasks.changed`: half the bytes, the same order."""
-    packed: list[Event] = []
-    for event in events:
-        if event["kind"] != TASK_CHANGED:
-            packed.append(event)
-            continue
-        if not packed or packed[-1]["kind"] != TASKS_CHANGED or packed[-1]["batch"] != event["batch"]:
-            packed.append({"kind": TASKS_CHANGED, "batch": event["batch"], "rows": []})
-        packed[-1]["rows"].append([event[name] for name in _ROW])
-    return packed
-
-
-def unpack(events: Sequence[Event]) -> Iterator[Event]:
-    """The inverse of `pack`, for sinks that look at single tasks."""
-    for event in events:
-        if event["kind"] != TASKS_CHANGED:
-            yield event
-            continue
-        for row in event["rows"]:
-            yield {"kind": TASK_CHANGED, "batch": event["batch"], **dict(zip(_ROW, row, strict=True))}

@@ -26,7 +26,8 @@ from tests.benchmarks.helpers import Helper
 from tests.benchmarks.measure import Bar, Kind
 from tests.benchmarks.messages import Message, write_packets
 
-POLL_SECONDS: Final = 0.005
+POLL_SECONDS: Final = 0.02
+"""Asking costs the product time on a machine of two cores; so does this granularity."""
 MOST_SECONDS: Final = 600.0
 SENDERS: Final = 4
 """Connections of the generator: one alone would be slowed by the broker, which takes a packet a turn from each."""

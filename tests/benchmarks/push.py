@@ -27,7 +27,7 @@ from tests.benchmarks.helpers import Helper
 from tests.benchmarks.measure import Bar, Kind
 from tests.benchmarks.messages import write_messages
 
-POLL_SECONDS: Final = 0.01
+POLL_SECONDS: Final = 0.02
 MOST_SECONDS: Final = 600.0
 
 

@@ -141,13 +141,13 @@ def test_a_version_that_overtakes_the_record_stays_updated(device: Device, packa
 
 
 def test_a_connect_between_claim_and_record_is_not_forgotten(device: Device, package: UpdatePackage) -> None:
-    """The push may have left before the device was there: the record leaves due what the connect made due."""
+    """The push may have left before the device was there: it is pushed again, and counts as Pushed then."""
     batch = launch(package, NOW)
     tokens = push(batch)
     race(lambda: said(connected(device), at=LATER), lambda: record(tokens, at=LATER))
     task = task_of(batch, device)
-    assert (task.status, task.due_at) == (NOTIFIED, LATER + timedelta(seconds=2))
-    assert len(push(batch, at=LATER + timedelta(seconds=2))) == 1
+    assert (task.status, task.due_at) == (QUEUED, LATER + timedelta(seconds=2))
+    assert record(push(batch, at=LATER + timedelta(seconds=2)), at=LATER + timedelta(seconds=2)) == 1
 
 
 # --- Take-over with a late disconnect ---------------------------------------------------------------------------------

@@ -107,10 +107,10 @@ def test_an_acknowledged_push_counts_only_for_its_own_claim(status: TaskStatus) 
 
 @pytest.mark.parametrize("status", [QUEUED, NOTIFIED, IN_PROGRESS])
 def test_a_claim_is_a_lease_with_the_next_number(status: TaskStatus) -> None:
-    """About to be pushed: push_no + 1, due again when the lease ends."""
-    before = task(status)
+    """About to be pushed: push_no + 1; as due as before once the lease ends."""
+    before = task(status, due_at=NOW)
     after = decide(before, PushDue("1.0"), NOW).facts
-    assert (after.push_no, after.lease_until, after.due_at) == (before.push_no + 1, NOW + LEASE, NOW + LEASE)
+    assert (after.push_no, after.lease_until, after.due_at) == (before.push_no + 1, NOW + LEASE, NOW)
 
 
 def test_the_first_push_of_an_attempt_fixes_the_source_version() -> None:
@@ -322,11 +322,11 @@ def test_a_device_that_connects_gets_two_seconds_to_report() -> None:
 
 
 def test_a_device_that_connects_between_claim_and_record_is_pushed_again() -> None:
-    """The push may have left before it was there; the record of it must not take away what the connect made due."""
+    """The push may have left before it was there: its record counts no more, and what the connect made due stays."""
     claimed = decide(task(QUEUED), PushDue("1.0"), NOW).facts
     connected = decide(claimed, Connected(), NOW + timedelta(seconds=1)).facts
     recorded = decide(connected, PushAcknowledged(claimed.push_no), NOW + timedelta(seconds=1)).facts
-    assert (recorded.status, recorded.lease_until) == (NOTIFIED, None)
+    assert (recorded.status, recorded.lease_until) == (QUEUED, None)
     assert recorded.due_at == NOW + timedelta(seconds=1) + CONNECT_GRACE
 
 

@@ -130,7 +130,7 @@ async def happens(change: Callable[[], object], *told: events.Event) -> None:
 
 def moved(batch: Batch, task: Task | None = None) -> events.Event:
     name = task.public_id if task else "t"
-    return events.task_changed(task=name, batch=batch.public_id, device="d", status=3, previous=2, progress=1)
+    return events.tasks_changed(batch=batch.public_id, rows=[(name, "d", 3, 2, 1)])
 
 
 def advance(task: Task, status: int, **values: Any) -> None:

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from batches_app.engine.ingest import ingest
-from ota_console.core import clock
+from ota_console.core import clock, garbage
 from ota_console.gateway.adapter import Endpoint
 from ota_console.gateway.runner import Gateway, GatewayConfig
 
@@ -22,6 +22,7 @@ class Command(BaseCommand):
         gateway = Gateway(config=config, apply=ingest, clock=clock.now)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: gateway.stop())
+        garbage.search_rarely()
         code = gateway.run()
         if code:
             raise CommandError("The gateway stopped because a part of it failed; see the log.", returncode=code)

@@ -17,8 +17,8 @@ LEASE_NAME: Final = "gateway"
 
 
 _WRITE: Final = """
-INSERT INTO gateway_appliedentry (token, fingerprints)
-SELECT %s, %s FROM core_lease WHERE name = %s AND holder = %s RETURNING id
+INSERT INTO gateway_appliedentry (token, worker, fingerprints)
+SELECT %s, %s, %s FROM core_lease WHERE name = %s AND holder = %s RETURNING id
 """
 _WRITE_LOCKING: Final = _WRITE.replace("RETURNING", "FOR SHARE RETURNING")
 """On PostgreSQL a successor waits for our commit; on SQLite there is one writer anyway."""
@@ -39,16 +39,16 @@ def find(token: str) -> int | None:
     return AppliedEntry.objects.filter(token=token).values_list("id", flat=True).first()
 
 
-def write(*, token: str, fingerprints: bytes, holder: str) -> int:
+def write(*, token: str, worker: int, fingerprints: bytes, holder: str) -> int:
     """Add an entry in the caller's transaction; answers its id. Raises LeaseLost."""
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE_LOCKING if is_postgresql() else _WRITE, (token, fingerprints, LEASE_NAME, holder))
+        cursor.execute(_WRITE_LOCKING if is_postgresql() else _WRITE, (token, worker, fingerprints, LEASE_NAME, holder))
         row = cursor.fetchone()
     if row is None:
         raise LeaseLost(holder)
     return int(row[0])
 
 
-def forget(through: int) -> None:
-    """Drop entries up to this id, in the caller's transaction."""
-    AppliedEntry.objects.filter(pk__lte=through).delete()
+def forget(through: int, *, worker: int) -> None:
+    """Drop this worker's entries up to this id, in the caller's transaction."""
+    AppliedEntry.objects.filter(pk__lte=through, worker=worker).delete()

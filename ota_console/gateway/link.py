@@ -1,4 +1,4 @@
-"""The gateway's network thread: messages from the broker into the batcher, replies and acknowledgements out.
+"""The gateway's network thread: messages from the broker into the workers' queues, replies and acknowledgements out.
 
 Its session with the broker is persistent; it reconnects for ever, with backoff. Must not touch the database: a slow
 transaction must not cost the connection.
@@ -23,7 +23,13 @@ from ota_console.gateway.adapter import (
 )
 from ota_console.gateway.batcher import Batcher
 from ota_console.gateway.packets import Message
-from ota_console.gateway.session import RECEIVE_MAXIMUM, Backoff, Received
+from ota_console.gateway.session import (
+    RECEIVE_MAXIMUM,
+    AcknowledgementOrder,
+    Backoff,
+    Received,
+    partition_of,
+)
 
 TURN_SECONDS: Final = 0.5
 SUBSCRIBED: Final = tuple(GATEWAY_FILTERS)
@@ -49,9 +55,17 @@ class BrokerLink(threading.Thread):
     """Start it as a thread. `failure` says why it ended, if it was not asked to."""
 
     def __init__(
-        self, *, endpoint: Endpoint, client_id: str, batcher: Batcher[Received], version: Version | None = None
+        self,
+        *,
+        endpoint: Endpoint,
+        client_id: str,
+        batchers: Sequence[Batcher[Received]],
+        version: Version | None = None,
     ) -> None:
-        """`version` None: MQTT 5 if the broker speaks it, else 3.1.1."""
+        """`batchers`: one a worker, devices are shared out among them.
+
+        `version` None: MQTT 5 if the broker speaks it, else 3.1.1.
+        """
         super().__init__(name="gateway-link", daemon=True)
         self.failure: BaseException | None = None
         self.connection_no = 0
@@ -63,7 +77,8 @@ class BrokerLink(threading.Thread):
         self._endpoint = endpoint
         self._identity = Identity(client_id, is_persistent=True, receive_maximum=RECEIVE_MAXIMUM)
         self._versions = [version] if version else list(Version)
-        self.batcher = batcher
+        self._batchers = batchers
+        self._order = AcknowledgementOrder()
         self._outgoing: SimpleQueue[_Outgoing] = SimpleQueue()
         self._backlog_bytes = 0
         self._backlog = threading.Condition()
@@ -121,6 +136,7 @@ class BrokerLink(threading.Thread):
 
     def _connect(self) -> BrokerConnection:
         self.connection_no += 1
+        self._order = AcknowledgementOrder()
         version = self._versions[0]
         connection = BrokerConnection(
             self._endpoint, self._identity, version, on_message=self._received, on_acknowledged=lambda _: None
@@ -151,12 +167,15 @@ class BrokerLink(threading.Thread):
             connection.close()
 
     def _received(self, message: Message) -> None:
-        self.batcher.put(Received(self.connection_no, *message))
+        if message.qos:
+            self._order.came(message.mid)
+        batcher = self._batchers[partition_of(message.topic, len(self._batchers))]
+        batcher.put(Received(self.connection_no, *message))
 
     def _serve(self, connection: BrokerConnection) -> None:
         while not self._stopping.is_set():
             self._send_outgoing(connection)
-            room = self.batcher.room if self._is_reading else 0
+            room = min(batcher.room for batcher in self._batchers) if self._is_reading else 0
             connection.turn(timeout_seconds=TURN_SECONDS, most_messages=room)
         until = time.monotonic() + GOODBYE_SECONDS
         self._send_outgoing(connection)
@@ -180,4 +199,4 @@ class BrokerLink(threading.Thread):
                 continue
             for topic, payload in item.replies:
                 connection.publish(topic, payload, qos=0)  # a device asks again for an answer that does not come
-            connection.acknowledge(message.mid for message in item.acknowledged if message.qos)
+            connection.acknowledge(self._order.settle(message.mid for message in item.acknowledged if message.qos))

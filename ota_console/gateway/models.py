@@ -8,6 +8,8 @@ class AppliedEntry(models.Model):
 
     token = models.CharField(max_length=32)
     """Names the attempt: tells after a lost connection whether its commit arrived."""
+    worker = models.SmallIntegerField(default=0, db_default=0)
+    """Which of the gateway's workers wrote it, and may forget it."""
     fingerprints = models.BinaryField()
     """Joined `session.fingerprint`s of what is in it, requests left out."""
 

@@ -1,4 +1,4 @@
-"""The gateway process: a network thread, a worker thread, and this one, which watches both and holds the leases.
+"""The gateway process: a network thread, worker threads, and this one, which watches them and holds the leases.
 
 One gateway is active at a time; others stand by and take over within seconds. A thread that dies takes the process down
 with a clear log line, and the supervisor starts it again: nothing half-alive. Must not parse, decide or write facts.
@@ -7,7 +7,7 @@ with a clear log line, and the supervisor starts it again: nothing half-alive. M
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,14 +16,14 @@ from typing import Final
 import structlog
 from django.db import DatabaseError, connection
 
-from ota_console.core import leases
+from ota_console.core import clock, leases
 from ota_console.core.db import is_postgresql
 from ota_console.gateway.adapter import Endpoint, Version
 from ota_console.gateway.batcher import Batcher
 from ota_console.gateway.journal import LEASE_NAME
 from ota_console.gateway.link import BrokerLink
 from ota_console.gateway.session import Received
-from ota_console.gateway.sink import Apply, Sink
+from ota_console.gateway.sink import Apply, Doubt, Sink
 
 LEASE_SECONDS: Final = 6.0
 """How long a gateway that vanished keeps its standby waiting."""
@@ -32,6 +32,11 @@ HEARTBEAT_NAME: Final = "heartbeat:gateway"
 HEARTBEAT_SECONDS: Final = 15.0
 BEAT_SECONDS: Final = 5.0
 GATHER_SECONDS: Final = 0.5
+WORKERS: Final = 2
+"""Threads that apply messages, each for its share of the devices: one decides while the other's SQL runs (hot path).
+
+More gain nothing: Python runs one at a time. SQLite has one writer, so it gets one worker.
+"""
 SQLITE_PAUSE_SECONDS: Final = 0.005
 """SQLite has one writer: a gateway that never pauses would starve the others (hotpath.md)."""
 FINISH_SECONDS: Final = 10.0
@@ -51,8 +56,10 @@ class GatewayConfig:
 class Worker(threading.Thread):
     """Micro-batches from the batcher through the sink, on a database connection of its own."""
 
-    def __init__(self, *, batcher: Batcher[Received], sink: Sink, link: BrokerLink, stop: threading.Event) -> None:
-        super().__init__(name="gateway-worker", daemon=True)
+    def __init__(
+        self, *, number: int, batcher: Batcher[Received], sink: Sink, link: BrokerLink, stop: threading.Event
+    ) -> None:
+        super().__init__(name=f"gateway-worker-{number}", daemon=True)
         self.failure: BaseException | None = None
         self.settled_count = 0
         """Messages that were acknowledged."""
@@ -79,9 +86,8 @@ class Worker(threading.Thread):
         connection_no = self._link.connection_no
         batch = [received for received in gathered if received.connection == connection_no]
         stands = self._link.is_connected and self._link.connection_no == connection_no
-        is_doubtful = (
-            connection_no == self._link.doubtful_connection_no
-        )  # read after: the link sets it before it stands
+        # read after `stands`: the link sets it before
+        is_doubtful = connection_no == self._link.doubtful_connection_no
         if stands:
             self._sink.begin(connection_no, is_presence_doubtful=is_doubtful)
         if batch:
@@ -103,7 +109,7 @@ class Gateway:
         self._stopping = threading.Event()
         self._beats_until_heartbeat = 0
         self._link: BrokerLink | None = None
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
 
     @property
     def is_connected(self) -> bool:
@@ -113,7 +119,7 @@ class Gateway:
     @property
     def settled_count(self) -> int:
         """Messages that were committed and acknowledged."""
-        return self._worker.settled_count if self._worker else 0
+        return sum(worker.settled_count for worker in self._workers)
 
     def stop(self) -> None:
         """Finish what is in hand and end."""
@@ -123,26 +129,39 @@ class Gateway:
         """Stand by, then work. Answers the process's exit code: 0 when stopped, 1 when something failed."""
         if not self._stand_by():
             return 0
-        link = self._link = self._make_link()
-        worker = self._worker = self._make_worker(link)
+        batchers = [Batcher[Received]() for _ in range(WORKERS if is_postgresql() else 1)]
+        link = self._link = self._make_link(batchers)
+        workers = self._workers = self._make_workers(link, batchers)
         log.info("gateway.active", holder=self._holder)
-        link.start()
-        worker.start()
-        is_well = self._watch(link, worker)
-        self._finish(link, worker)
-        if is_well or not worker.is_alive():
+        for thread in (link, *workers):
+            thread.start()
+        is_well = self._watch(link, *workers)
+        self._finish(link, workers)
+        if is_well or not any(worker.is_alive() for worker in workers):
             self._release()
         log.info("gateway.stopped")
         return 0 if is_well else 1
 
-    def _make_link(self) -> BrokerLink:
+    def _make_link(self, batchers: Sequence[Batcher[Received]]) -> BrokerLink:
         config = self._config
-        batcher: Batcher[Received] = Batcher()
-        return BrokerLink(endpoint=config.endpoint, client_id=config.client_id, batcher=batcher, version=config.version)
+        return BrokerLink(
+            endpoint=config.endpoint, client_id=config.client_id, batchers=batchers, version=config.version
+        )
 
-    def _make_worker(self, link: BrokerLink) -> Worker:
-        sink = Sink(apply=self._apply, clock=self._clock, holder=self._holder, stop=self._stopping)
-        return Worker(batcher=link.batcher, sink=sink, link=link, stop=self._stopping)
+    def _make_workers(self, link: BrokerLink, batchers: Sequence[Batcher[Received]]) -> list[Worker]:
+        doubt = Doubt()
+        workers = []
+        for number, batcher in enumerate(batchers):
+            sink = Sink(
+                apply=self._apply,
+                clock=self._clock,
+                holder=self._holder,
+                stop=self._stopping,
+                worker=number,
+                doubt=doubt,
+            )
+            workers.append(Worker(number=number, batcher=batcher, sink=sink, link=link, stop=self._stopping))
+        return workers
 
     def _stand_by(self) -> bool:
         """Wait for the lease; False when stopped before it came."""
@@ -165,10 +184,10 @@ class Gateway:
             connection.close()
             return None
 
-    def _watch(self, link: BrokerLink, worker: Worker) -> bool:
+    def _watch(self, *threads: BrokerLink | Worker) -> bool:
         """Until stopped (True), or until a thread died or the lease is lost (False)."""
         while not self._stopping.wait(RENEW_SECONDS):
-            for thread in (link, worker):
+            for thread in threads:
                 if not thread.is_alive():
                     log.critical("gateway.thread_died", thread=thread.name, exc_info=thread.failure)
                     return False
@@ -185,11 +204,13 @@ class Gateway:
             self._acquire(HEARTBEAT_NAME, HEARTBEAT_SECONDS)
         self._beats_until_heartbeat -= 1
 
-    def _finish(self, link: BrokerLink, worker: Worker) -> None:
-        """The worker commits what it has, then the link acknowledges it and says goodbye."""
+    def _finish(self, link: BrokerLink, workers: Sequence[Worker]) -> None:
+        """The workers commit what they have, then the link acknowledges it and says goodbye."""
         self._stopping.set()
         link.stop_reading()
-        worker.join(FINISH_SECONDS)
+        until = clock.monotonic() + FINISH_SECONDS
+        for worker in workers:
+            worker.join(max(0.0, until - clock.monotonic()))
         link.stop()
         link.join(FINISH_SECONDS)
 

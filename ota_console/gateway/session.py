@@ -17,6 +17,8 @@ REMEMBERED_MESSAGES: Final = 4 * RECEIVE_MAXIMUM
 """Committed messages whose acknowledgement the broker may have missed are among the last `RECEIVE_MAXIMUM`; the rest is
 slack for brokers without that limit."""
 FINGERPRINT_BYTES: Final = 6
+_NAME_IN_SYS: Final = 3
+"""`/sys/{product key}/{device name}/…`; all other topics end in the device's name."""
 
 
 class Received(NamedTuple):
@@ -34,6 +36,40 @@ def fingerprint(message: Received) -> bytes:
     """Message id and checksum of topic and payload: compared only for what the broker marks as a duplicate."""
     checksum = crc32(message.payload, crc32(message.topic.encode("utf-8", "surrogatepass")))
     return message.mid.to_bytes(2, "big") + checksum.to_bytes(4, "big")
+
+
+def partition_of(topic: str, count: int) -> int:
+    """Which of `count` workers applies a message: one device's messages all go to the same, in their order."""
+    names = topic.split("/")
+    is_system_topic = len(names) > _NAME_IN_SYS and names[1] == "sys"
+    device_name = names[_NAME_IN_SYS] if is_system_topic else names[-1]
+    return crc32(device_name.encode("utf-8", "surrogatepass")) % count
+
+
+class AcknowledgementOrder:
+    """Acknowledgements leave in the order in which their messages came (MQTT 3.1.1 §4.6), whoever settled them first.
+
+    For one connection, used by its thread.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._waiting: deque[int] = deque()
+        self._settled: set[int] = set()
+
+    def came(self, mid: int) -> None:
+        """A message at QoS 1."""
+        self._waiting.append(mid)
+
+    def settle(self, mids: Iterable[int]) -> list[int]:
+        """These may be acknowledged; answers all that may leave now."""
+        self._settled.update(mids)
+        leaving = []
+        while self._waiting and self._waiting[0] in self._settled:
+            mid = self._waiting.popleft()
+            self._settled.discard(mid)
+            leaving.append(mid)
+        return leaving
 
 
 class Journal:

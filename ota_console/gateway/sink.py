@@ -67,11 +67,41 @@ class Stopping(Exception):
     """The process was asked to end while the database was away."""
 
 
+class Doubt:
+    """Devices' sessions are doubted once a connection, before any of the workers applies a message of it."""
+
+    def __init__(self) -> None:
+        """Shared by the sinks of a gateway."""
+        self._lock = threading.Lock()
+        self._connection_no = -1
+
+    def once(self, connection_no: int, work: Callable[[], None]) -> None:
+        """Run `work` if this connection is new; whoever comes meanwhile waits for its end."""
+        with self._lock:
+            if connection_no != self._connection_no:
+                work()
+                self._connection_no = connection_no
+
+
 class Sink:
     """Used by one worker thread, with that thread's database connection."""
 
-    def __init__(self, *, apply: Apply, clock: Callable[[], datetime], holder: str, stop: threading.Event) -> None:
-        """`apply` runs inside the transaction; `holder` is this process in the gateway's lease."""
+    def __init__(
+        self,
+        *,
+        apply: Apply,
+        clock: Callable[[], datetime],
+        holder: str,
+        stop: threading.Event,
+        worker: int = 0,
+        doubt: Doubt | None = None,
+    ) -> None:
+        """`apply` runs inside the transaction; `holder` is this process in the gateway's lease.
+
+        `worker` numbers the sinks of a gateway, which share one `doubt`.
+        """
+        self._worker = worker
+        self._doubt = doubt or Doubt()
         self._apply = apply
         self._clock = clock
         self._holder = holder
@@ -105,8 +135,11 @@ class Sink:
             return
         self._until_possible(lambda: stored.load(self._journal))
         if is_presence_doubtful:
-            self._until_possible(lambda: presence.doubt_sessions(self._clock()))
+            self._doubt.once(connection_no, self._doubt_sessions)
         self._connection_no = connection_no
+
+    def _doubt_sessions(self) -> None:
+        self._until_possible(lambda: presence.doubt_sessions(self._clock()))
 
     def _read(self, batch: Sequence[Received], settled: Settled) -> list[Entry]:
         """What is left to apply; reports that were applied already are only acknowledged."""
@@ -167,9 +200,9 @@ class Sink:
         now = self._clock()
         with transaction.atomic():
             result = self._apply(said, now)
-            entry_id = stored.write(token=token, fingerprints=marks, holder=self._holder)
+            entry_id = stored.write(token=token, worker=self._worker, fingerprints=marks, holder=self._holder)
             if self._forgettable:
-                stored.forget(self._forgettable)
+                stored.forget(self._forgettable, worker=self._worker)
         return entry_id, result
 
     def _until_possible(self, work: Callable[[], Answer]) -> Answer:

@@ -1,7 +1,17 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ota_console.gateway.session import FINGERPRINT_BYTES, Backoff, Journal, Received, fingerprint
+from devices_app.protocol import topics
+from ota_console.gateway.session import (
+    FINGERPRINT_BYTES,
+    AcknowledgementOrder,
+    Backoff,
+    Journal,
+    Received,
+    fingerprint,
+    partition_of,
+)
 
 
 def received(mid: int, payload: bytes = b"{}", *, is_duplicate: bool = False, topic: str = "/t") -> Received:
@@ -80,3 +90,39 @@ def test_knows_whether_something_failed_since_the_last_success() -> None:
     backoff.reset()
     seen.append(backoff.is_waiting)
     assert seen == [False, True, False]
+
+
+@given(name=st.text("meter0123456789-:.", min_size=4, max_size=32), count=st.integers(1, 4))
+def test_all_messages_of_a_device_go_to_one_worker(name: str, count: int) -> None:
+    """Whatever their topic: one device's messages are applied in the order the broker gave them (rules.md §7)."""
+    ways = (topics.inform, topics.progress, topics.legacy_request, topics.firmware_get, topics.file_download)
+    found = {partition_of(way("pk000001", name), count) for way in (*ways, topics.presence)}
+    assert len(found) == 1
+    assert found <= set(range(count))
+
+
+def test_devices_are_shared_out_among_the_workers() -> None:
+    """No worker is left idle, none has nearly all."""
+    shares = [partition_of(topics.progress("pk000001", f"meter-{number}"), 2) for number in range(1_000)]
+    assert 400 < sum(shares) < 600
+
+
+@given(st.permutations(range(1, 9)), st.lists(st.integers(1, 8), max_size=7))
+def test_acknowledgements_leave_in_the_order_of_the_messages(settled: list[int], cuts: list[int]) -> None:
+    """Whichever worker is faster (MQTT 3.1.1 §4.6); when all are settled, all have left."""
+    order = AcknowledgementOrder()
+    for mid in range(1, 9):
+        order.came(mid)
+    left: list[int] = []
+    done: set[int] = set()
+    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), 8], strict=True):
+        done.update(settled[start:end])
+        left += order.settle(settled[start:end])
+        assert set(left) <= done
+    assert left == list(range(1, 9))
+
+
+@pytest.mark.parametrize("topic", ["", "/", "/sys/pk", "/sys", "x/\udc80", "/sys/pk/\udc80/thing/file/download"])
+def test_a_strange_topic_has_its_worker_too(topic: str) -> None:
+    """It is dropped there, and counted."""
+    assert partition_of(topic, 2) in {0, 1}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from operator import is_not, itemgetter
+from operator import is_not
 from typing import Any, Final, NamedTuple
 
 from django.db.models import QuerySet
@@ -78,15 +78,6 @@ class LockedTask:
     facts: TaskFacts
 
 
-@dataclass(slots=True)
-class _Line:
-    task: LockedTask
-    at: datetime
-    kind: int
-    status: int
-    detail: dict[str, str | int]
-
-
 class _Places(NamedTuple):
     """Tasks with equal places stand in the same counters."""
 
@@ -110,6 +101,8 @@ class _Places(NamedTuple):
         return [STATUS_COLUMNS[self.status], *(name for is_so, name in flags if is_so)]
 
 
+_Line = tuple[int, datetime, int, int, Mapping[str, Any]]
+"""Of a task's history: the values of `sql.HISTORY_COLUMNS`."""
 Positions = tuple[int, ...]
 """Of facts in `TaskFacts`, ascending."""
 _Groups = Mapping[Positions, Sequence[LockedTask]]
@@ -195,7 +188,7 @@ class Transitions:
             task.facts = decision.facts
             self._touched[task.id] = task
             self._lines += [
-                _Line(task, line.at or self.now, line.kind, decision.facts.status, line.detail)
+                (task.id, line.at or self.now, line.kind, decision.facts.status, line.detail)
                 for line in decision.history
             ]
         return decision
@@ -217,24 +210,11 @@ class Transitions:
     def _write_facts(self, groups: _Groups) -> None:
         """One statement for all tasks that changed in the same facts: what stays is not written (hot path)."""
         for positions, tasks in _join_small(groups).items():
-            names = ("id", *(_NAMES[i] for i in positions))
-            values = itemgetter(*positions, positions[0])  # the last one makes it a tuple always
-            rows = [dict(zip(names, (task.id, *values(task.facts)), strict=False)) for task in tasks]
-            sql.update_facts(rows, names[1:], self.now)
+            cells = [[task.facts[i] for task in tasks] for i in positions]
+            sql.update_facts([task.id for task in tasks], [_NAMES[i] for i in positions], cells, self.now)
 
     def _write_history(self) -> None:
-        sql.insert_history(
-            [
-                {
-                    "task_id": line.task.id,
-                    "at": line.at,
-                    "kind": line.kind,
-                    "status": line.status,
-                    "detail": line.detail,
-                }
-                for line in self._lines
-            ]
-        )
+        sql.insert_history(self._lines)
 
     def _write_counts(self, moved: Iterable[_Move]) -> None:
         by_batch: defaultdict[int, Counter[str]] = defaultdict(Counter)

@@ -4,7 +4,7 @@ Pure decisions over a device's connection facts, and the one statement that writ
 session, so that a late disconnect after a take-over is ignored. Must not know tasks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from devices_app import sql
 from devices_app.models import Device
 from devices_app.protocol.payloads import Presence
-from ota_console.core.db import key_slices, time_text
+from ota_console.core.db import key_slices
 
 SEEN_EVERY: Final = timedelta(seconds=60)
 """`last_seen_at` is written at most this often: a busy device must not cost a row update per message."""
@@ -46,7 +46,7 @@ DeviceKey = tuple[str, str]
 """How a device is named on the wire: product key and device name."""
 
 
-def find(keys: Iterable[DeviceKey]) -> dict[DeviceKey, Connection]:
+def find(keys: Collection[DeviceKey]) -> dict[DeviceKey, Connection]:
     """Read by names, without a lock; unknown devices are missing."""
     found = {}
     for product_key, *columns in sql.read_connections(keys):
@@ -144,10 +144,10 @@ def write(changed: Sequence[Connection]) -> None:
                 "is_online": c.is_online,
                 "session": c.session,
                 "address": c.address,
-                "presence_at": time_text(c.presence_at),
-                "activated_at": time_text(c.activated_at),
-                "last_seen_at": time_text(c.last_seen_at),
-                "ask_at": time_text(c.ask_at),
+                "presence_at": c.presence_at,
+                "activated_at": c.activated_at,
+                "last_seen_at": c.last_seen_at,
+                "ask_at": c.ask_at,
             }
             for c in sorted(changed, key=lambda c: c.id)
         ]

@@ -1,21 +1,13 @@
-"""Named set-based statements about devices, both dialects side by side. Rows travel as one JSON parameter."""
+"""Named set-based statements about devices, both dialects side by side. Rows travel as in `core.rows`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from ota_console.core.db import (
-    bulk_execute,
-    bulk_fetch,
-    is_postgresql,
-    keys_in,
-    keys_text,
-    record_source,
-    rows_text,
-    time_text,
-)
+from ota_console.core.db import bulk_execute, bulk_fetch, is_postgresql, keys_in, keys_text, time_text
+from ota_console.core.rows import row_source, rows_of
 
-RESOLVE_COLUMNS: Final = (("pk", "text"), ("dn", "text"))
+RESOLVE_COLUMNS: Final = (("dn", "text"), ("pk", "text"))
 PRESENCE_COLUMNS: Final = (
     ("is_online", "boolean"),
     ("session", "text"),
@@ -35,15 +27,16 @@ CONNECTION_COLUMNS: Final = (
 _CONNECTION: Final = ", ".join(f"d.{name}" for name in CONNECTION_COLUMNS)
 
 
-def read_connections(keys: Iterable[tuple[str, str]]) -> list[tuple[Any, ...]]:
+def read_connections(keys: Collection[tuple[str, str]]) -> list[tuple[Any, ...]]:
     """By (product key, device name), without a lock: the product key and the `CONNECTION_COLUMNS` of all that exist."""
-    body = rows_text([{"pk": product_key, "dn": device_name} for product_key, device_name in keys])
+    by_name = [(device_name, product_key) for product_key, device_name in keys]
+    source = row_source(RESOLVE_COLUMNS, list(zip(*by_name, strict=True)))
     statement = (
-        f"SELECT p.product_key, {_CONNECTION} FROM {record_source(RESOLVE_COLUMNS)} "
+        f"SELECT p.product_key, {_CONNECTION} FROM {source.text} "
         "JOIN devices_app_product p ON p.product_key = x.pk "
         "JOIN devices_app_device d ON d.product_id = p.id AND d.name = x.dn"
     )
-    return bulk_fetch(statement, (body,))
+    return bulk_fetch(statement, source.parameters)
 
 
 def lock_connections(ids: Iterable[int]) -> list[tuple[Any, ...]]:
@@ -63,14 +56,14 @@ def read_versions(devices: Iterable[int]) -> list[tuple[int, int, str]]:
 
 
 def update_presence(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write what the broker or a message said of connections. Each row: `id` and `PRESENCE_COLUMNS`, times as text."""
+    """Write what the broker or a message said of connections. Each row: `id` and `PRESENCE_COLUMNS`."""
     if not rows:
         return 0
     assignments = ", ".join(f"{name} = x.{name}" for name, _ in PRESENCE_COLUMNS)
-    source = record_source((("id", "bigint"), *PRESENCE_COLUMNS))
+    source = rows_of((("id", "bigint"), *PRESENCE_COLUMNS), rows)
     return bulk_execute(
-        f"UPDATE devices_app_device SET {assignments} FROM {source} WHERE devices_app_device.id = x.id",
-        (rows_text(rows),),
+        f"UPDATE devices_app_device SET {assignments} FROM {source.text} WHERE devices_app_device.id = x.id",
+        source.parameters,
     )
 
 
@@ -78,16 +71,16 @@ def upsert_versions(rows: Sequence[tuple[int, int, str, str]], now: datetime) ->
     """Store changed versions: (device id, module id, new version, previous version)."""
     if not rows:
         return
-    body = [{"device_id": d, "module_id": m, "version": new, "previous": old} for d, m, new, old in rows]
     columns = (("device_id", "bigint"), ("module_id", "bigint"), ("version", "text"), ("previous", "text"))
+    source = row_source(columns, list(zip(*rows, strict=True)))
     cast = "::timestamptz" if is_postgresql() else ""
     bulk_execute(
         "INSERT INTO devices_app_moduleversion (device_id, module_id, version, previous_version, reported_at) "
         f"SELECT x.device_id, x.module_id, x.version, x.previous, %s{cast} "
-        f"FROM {record_source(columns)} WHERE true "
+        f"FROM {source.text} WHERE true "
         "ON CONFLICT (device_id, module_id) DO UPDATE SET version = excluded.version, "
         "previous_version = excluded.previous_version, reported_at = excluded.reported_at",
-        (time_text(now), rows_text(body)),
+        (time_text(now), *source.parameters),
     )
 
 
@@ -95,13 +88,14 @@ def insert_log(rows: Sequence[tuple[int, str, str]], now: datetime) -> None:
     """Append to the devices' logs: (device id, reason, detail up to 512 characters)."""
     if not rows:
         return
-    body = [{"device_id": device, "reason": reason, "detail": detail[:512]} for device, reason, detail in rows]
     columns = (("device_id", "bigint"), ("reason", "text"), ("detail", "text"))
+    cut = [(device, reason, detail[:512]) for device, reason, detail in rows]
+    source = row_source(columns, list(zip(*cut, strict=True)))
     cast = "::timestamptz" if is_postgresql() else ""
     bulk_execute(
         "INSERT INTO devices_app_devicelogentry (device_id, at, reason, detail) "
-        f"SELECT x.device_id, %s{cast}, x.reason, x.detail FROM {record_source(columns)} WHERE true",
-        (time_text(now), rows_text(body)),
+        f"SELECT x.device_id, %s{cast}, x.reason, x.detail FROM {source.text} WHERE true",
+        (time_text(now), *source.parameters),
     )
 
 
@@ -109,13 +103,13 @@ def count_drops(counts: Mapping[str, int], now: datetime) -> None:
     """Add to the counters of dropped messages by reason."""
     if not counts:
         return
-    body = [{"reason": reason, "count": count} for reason, count in sorted(counts.items())]
     columns = (("reason", "text"), ("count", "bigint"))
+    source = row_source(columns, list(zip(*sorted(counts.items()), strict=True)))
     cast = "::timestamptz" if is_postgresql() else ""
     bulk_execute(
         "INSERT INTO devices_app_dropcount (reason, count, last_at) "
-        f"SELECT x.reason, x.count, %s{cast} FROM {record_source(columns)} WHERE true "
+        f"SELECT x.reason, x.count, %s{cast} FROM {source.text} WHERE true "
         "ON CONFLICT (reason) DO UPDATE SET count = devices_app_dropcount.count + excluded.count, "
         "last_at = excluded.last_at",
-        (time_text(now), rows_text(body)),
+        (time_text(now), *source.parameters),
     )

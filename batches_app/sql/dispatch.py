@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-import orjson
-from django.db import connection
-
 from batches_app.domain.states import IN_PROGRESS
-from ota_console.core.db import is_postgresql, record_source, time_text
+from ota_console.core.db import bulk_execute, bulk_fetch, is_postgresql, time_text
+from ota_console.core.rows import row_source
 
 
 class DueRow(NamedTuple):
@@ -51,10 +49,9 @@ def due_tasks(*, batch_id: int, now: datetime, limit: int, only_upgrading: bool)
     """
     only = f"AND t.status = {int(IN_PROGRESS)}" if only_upgrading else ""
     lock = "FOR NO KEY UPDATE OF t SKIP LOCKED" if is_postgresql() else ""
-    with connection.cursor() as cursor:
-        moment = time_text(now)
-        cursor.execute(_DUE.format(only=only, lock=lock), (batch_id, moment, moment, limit))
-        return [DueRow(*row) for row in cursor.fetchall()]
+    moment = time_text(now)
+    rows = bulk_fetch(_DUE.format(only=only, lock=lock), (batch_id, moment, moment, limit))
+    return [DueRow(*row) for row in rows]
 
 
 def write_claims(claims: Sequence[Claim], *, lease_until: datetime, now: datetime) -> int:
@@ -65,27 +62,24 @@ def write_claims(claims: Sequence[Claim], *, lease_until: datetime, now: datetim
     if not claims:
         return 0
     columns = (("id", "bigint"), ("push_no", "integer"), ("source_version", "text"))
+    source = row_source(columns, list(zip(*claims, strict=True)))
     cast = "::timestamptz" if is_postgresql() else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE batches_app_task SET push_no = x.push_no, lease_until = %s{cast}, not_before = NULL, "
-            f"is_retry_pending = false, source_version = x.source_version, updated_at = %s{cast} "
-            f"FROM {record_source(columns)} WHERE batches_app_task.id = x.id",
-            (time_text(lease_until), time_text(now), orjson.dumps([claim._asdict() for claim in claims]).decode()),
-        )
-        return int(cursor.rowcount)
+    return bulk_execute(
+        f"UPDATE batches_app_task SET push_no = x.push_no, lease_until = %s{cast}, not_before = NULL, "
+        f"is_retry_pending = false, source_version = x.source_version, updated_at = %s{cast} "
+        f"FROM {source.text} WHERE batches_app_task.id = x.id",
+        (time_text(lease_until), time_text(now), *source.parameters),
+    )
 
 
 def give_back(claims: Sequence[tuple[int, int]]) -> int:
     """End unused claims (task id, push number) where their token still stands: the tasks are as due as before."""
     if not claims:
         return 0
-    columns = (("id", "bigint"), ("push_no", "integer"))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE batches_app_task SET lease_until = NULL FROM {record_source(columns)} "
-            "WHERE batches_app_task.id = x.id AND batches_app_task.push_no = x.push_no "
-            "AND batches_app_task.lease_until IS NOT NULL AND batches_app_task.due_at IS NOT NULL",
-            (orjson.dumps([{"id": task, "push_no": push_no} for task, push_no in claims]).decode(),),
-        )
-        return int(cursor.rowcount)
+    source = row_source((("id", "bigint"), ("push_no", "integer")), list(zip(*claims, strict=True)))
+    return bulk_execute(
+        f"UPDATE batches_app_task SET lease_until = NULL FROM {source.text} "
+        "WHERE batches_app_task.id = x.id AND batches_app_task.push_no = x.push_no "
+        "AND batches_app_task.lease_until IS NOT NULL AND batches_app_task.due_at IS NOT NULL",
+        source.parameters,
+    )

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import orjson
-
 from batches_app.sql.fragments import Fragment, execute, fetch, statement
-from ota_console.core.db import record_source, time_text
+from ota_console.core.rows import row_source
 
 
 def devices_in(source: Fragment, where: Fragment) -> list[int]:
@@ -21,12 +19,10 @@ def delete_requests(done: Sequence[tuple[int, datetime]]) -> int:
     """Delete requests (id, time) that were carried out; one that was renewed meanwhile stays."""
     if not done:
         return 0
-    body = orjson.dumps([{"id": pk, "at": time_text(at)} for pk, at in done]).decode()
-    columns = (("id", "bigint"), ("at", "timestamptz"))
+    source = row_source((("id", "bigint"), ("at", "timestamptz")), list(zip(*done, strict=True)))
     return execute(
         Fragment(
-            "DELETE FROM batches_app_matchrequest WHERE (id, requested_at) IN "
-            f"(SELECT x.id, x.at FROM {record_source(columns)})",
-            (body,),
+            f"DELETE FROM batches_app_matchrequest WHERE (id, requested_at) IN (SELECT x.id, x.at FROM {source.text})",
+            source.parameters,
         )
     )

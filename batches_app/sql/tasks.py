@@ -1,7 +1,7 @@
 """Statements that write what `domain.states` decided: task facts, history, counters. Both dialects side by side.
 
-Rows travel as one JSON parameter: SQLite takes few parameters, and PostgreSQL parses one text faster than many arrays.
-Nothing here decides; nothing here may be called outside a transaction that has locked the rows.
+Rows travel as a few parameters (`core.rows`). Nothing here decides; nothing here may be called outside a transaction
+that has locked the rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,16 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from batches_app.domain.states import SUCCEEDED, TaskFacts
-from ota_console.core.db import (
-    bulk_execute,
-    bulk_fetch,
-    is_postgresql,
-    keys_in,
-    keys_text,
-    record_source,
-    rows_text,
-    time_text,
-)
+from ota_console.core.db import bulk_execute, bulk_fetch, is_postgresql, keys_in, keys_text, time_text
+from ota_console.core.rows import row_source, rows_of
 
 FACT_COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("status", "smallint"),
@@ -90,36 +82,39 @@ def _lock(condition: str, keys: Iterable[int]) -> list[tuple[Any, ...]]:
     return bulk_fetch(statement, (keys_text(keys),))
 
 
-def update_facts(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], now: datetime) -> int:
-    """Write fact columns of locked tasks. Each row: `id` and a value for every named column.
+def update_facts(ids: Sequence[int], columns: Sequence[str], cells: Sequence[Sequence[Any]], now: datetime) -> int:
+    """Write fact columns of locked tasks; `cells[i]` holds the values of `columns[i]`, in the order of the ids.
 
     Name no column that stays: an update that touches no indexed one happens in place on PostgreSQL (hot path).
     """
-    if not rows:
+    if not ids:
         return 0
     assignments = "".join(f"{name} = x.{name}, " for name in columns)
-    source = record_source((("id", "bigint"), *((name, _KINDS[name]) for name in columns)))
+    source = row_source((("id", "bigint"), *((name, _KINDS[name]) for name in columns)), (ids, *cells))
     return bulk_execute(
-        f"UPDATE batches_app_task SET {assignments}updated_at = %s FROM {source} WHERE batches_app_task.id = x.id",
-        (time_text(now), rows_text(rows)),
+        f"UPDATE batches_app_task SET {assignments}updated_at = %s FROM {source.text} WHERE batches_app_task.id = x.id",
+        (time_text(now), *source.parameters),
     )
 
 
-def insert_history(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Append lines to tasks' history in the given order. Each row: task_id, at, kind, status, detail (an object)."""
-    if not rows:
+HISTORY_COLUMNS: Final = (
+    ("task_id", "bigint"),
+    ("at", "timestamptz"),
+    ("kind", "smallint"),
+    ("status", "smallint"),
+    ("detail", "jsonb"),
+)
+
+
+def insert_history(lines: Sequence[tuple[int, datetime, int, int, Mapping[str, Any]]]) -> int:
+    """Append lines to tasks' history in the given order; the values of `HISTORY_COLUMNS`."""
+    if not lines:
         return 0
-    columns = (
-        ("task_id", "bigint"),
-        ("at", "timestamptz"),
-        ("kind", "smallint"),
-        ("status", "smallint"),
-        ("detail", "jsonb"),
-    )
+    source = row_source(HISTORY_COLUMNS, list(zip(*lines, strict=True)))
     return bulk_execute(
         "INSERT INTO batches_app_taskevent (task_id, at, kind, status, detail) "
-        f"SELECT x.task_id, x.at, x.kind, x.status, x.detail FROM {record_source(columns)}",
-        (rows_text(rows),),
+        f"SELECT x.task_id, x.at, x.kind, x.status, x.detail FROM {source.text}",
+        source.parameters,
     )
 
 
@@ -154,18 +149,18 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
     columns = (("batch_id", "bigint"), ("reason", "smallint"), ("source_version", "text"), ("count", "integer"))
     names = ", ".join(name for name, _ in columns)
     picked = ", ".join(f"x.{name}" for name, _ in columns)
-    body = rows_text([{**row, "count": 0} for row in rows])
+    empty, moved = rows_of(columns, [{**row, "count": 0} for row in rows]), rows_of(columns, rows)
     bulk_execute(  # rows first: an upsert of a negative delta would trip the check constraint before it adds
-        f"INSERT INTO batches_app_failurecount ({names}) SELECT {picked} FROM {record_source(columns)} WHERE true "
+        f"INSERT INTO batches_app_failurecount ({names}) SELECT {picked} FROM {empty.text} WHERE true "
         "ON CONFLICT (batch_id, reason, source_version) DO NOTHING",
-        (body,),
+        empty.parameters,
     )
     bulk_execute(
         "UPDATE batches_app_failurecount SET count = batches_app_failurecount.count + x.count "
-        f"FROM {record_source(columns)} "
+        f"FROM {moved.text} "
         "WHERE batches_app_failurecount.batch_id = x.batch_id AND batches_app_failurecount.reason = x.reason "
         "AND batches_app_failurecount.source_version = x.source_version",
-        (rows_text(rows),),
+        moved.parameters,
     )
 
 
@@ -174,17 +169,17 @@ def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, no
 
     A new version outranks a request that only freed a lane.
     """
-    body = [{"device_id": device, "module_id": module} for device, module in sorted(set(rows))]
-    if not body:
+    pairs = sorted(set(rows))
+    if not pairs:
         return
-    columns = (("device_id", "bigint"), ("module_id", "bigint"))
+    source = row_source((("device_id", "bigint"), ("module_id", "bigint")), list(zip(*pairs, strict=True)))
     flag = "true" if is_new_version else "false"
     either = "batches_app_matchrequest.is_new_version OR excluded.is_new_version"
     bulk_execute(
         "INSERT INTO batches_app_matchrequest (device_id, module_id, is_new_version, requested_at) "
         f"SELECT x.device_id, x.module_id, {flag}, %s{'::timestamptz' if is_postgresql() else ''} "
-        f"FROM {record_source(columns)} WHERE true "
+        f"FROM {source.text} WHERE true "
         f"ON CONFLICT (device_id, module_id) DO UPDATE SET is_new_version = ({either}), "
         "requested_at = excluded.requested_at",
-        (time_text(now), rows_text(body)),
+        (time_text(now), *source.parameters),
     )

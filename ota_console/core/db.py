@@ -1,15 +1,14 @@
-"""What set-based statements need beside the ORM: the dialect, the database's clock, slices of keys, rows as parameters.
+"""What set-based statements need beside the ORM: the dialect, the database's clock, slices of keys, fast cursors.
 
-Statements themselves stand in each app's `sql`; this module knows no table.
+Rows as parameters: `core.rows`. Statements themselves stand in each app's `sql`; this module knows no table.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, Literal, cast
 
-import orjson
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import ServerBindingCursor
@@ -67,15 +66,6 @@ def time_text(moment: datetime | None, using: str = DEFAULT_DB_ALIAS) -> str | N
     return text if is_postgresql(using) else text[:-6]
 
 
-def record_source(columns: Sequence[tuple[str, str]], using: str = DEFAULT_DB_ALIAS) -> str:
-    """A `FROM` item `x` with these (name, PostgreSQL type) columns, out of one JSON parameter: a list of objects."""
-    if is_postgresql(using):
-        typed = ", ".join(f"{name} {kind}" for name, kind in columns)
-        return f"json_to_recordset(%s::json) AS x({typed})"
-    picked = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name, _ in columns)
-    return f"(SELECT {picked} FROM json_each(%s)) AS x"  # noqa: S608 the names are our own constants
-
-
 @contextmanager
 def bulk_cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[CursorWrapper]:
     """A cursor for statements that carry or answer thousands of rows; errors are Django's as ever.
@@ -113,13 +103,6 @@ def bulk_execute(statement: str, parameters: Sequence[Any], using: str = DEFAULT
 
 def _aware(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-
-
-def rows_text(rows: Iterable[Mapping[str, Any]], using: str = DEFAULT_DB_ALIAS) -> str:
-    """Rows as the parameter of `record_source`. Values may be times and enumerations too."""
-    if is_postgresql(using):
-        return orjson.dumps(rows).decode()
-    return orjson.dumps(rows, default=time_text, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
 def keys_in(column: str, using: str = DEFAULT_DB_ALIAS) -> str:

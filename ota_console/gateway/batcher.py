@@ -10,10 +10,10 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
-MAX_MESSAGES: Final = 1_000
+MAX_MESSAGES: Final = 2_000
 """Messages in one transaction: more gains nothing, and locks rows for longer (hotpath.md)."""
 MAX_SECONDS: Final = 0.02
-MAX_WAITING: Final = 4_000
+MAX_WAITING: Final = 8_000
 """Messages in hand that no transaction has taken yet: as many as the broker may leave unacknowledged."""
 
 Item = TypeVar("Item")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from zlib import crc32
 
-RECEIVE_MAXIMUM: Final = 4_000
+RECEIVE_MAXIMUM: Final = 8_000
 """Unacknowledged messages that we allow the broker: at least twice a micro-batch (hotpath.md)."""
 REMEMBERED_MESSAGES: Final = 4 * RECEIVE_MAXIMUM
 """Committed messages whose acknowledgement the broker may have missed are among the last `RECEIVE_MAXIMUM`; the rest is

@@ -50,7 +50,7 @@ def batch_of(device_count: int) -> Batch:
 def at_most(query_count: int) -> Iterator[None]:
     with CaptureQueriesContext(connection) as queries:
         yield
-    texts = "\n".join(query["sql"][:150] for query in queries.captured_queries)
+    texts = "\n".join(str(query["sql"])[:150] for query in queries.captured_queries)  # None: a prepared one
     assert len(queries) <= query_count, f"{len(queries)} queries:\n{texts}"
 
 

@@ -139,8 +139,8 @@ Generated from `batches_app/domain/states.py` by `manage.py draw_states`; a test
 ```
 
 *stays*: noted, but the state does not change. *retry*: the state does not change either, and the update is
-pushed again after the batch's retry interval. *recorded*: written to the device's log only. *refused*: who asked
-is told why. *–*: nothing happens.
+pushed again after the batch's retry interval; a device that asks for it from then on uses that retry. *recorded*:
+written to the device's log only. *refused*: who asked is told why. *–*: nothing happens.
 
 {table()}
 """

@@ -191,6 +191,11 @@ def _why_retrying(task: TaskFacts, now: datetime) -> Text:
             gettext_noop("The update failed (%(reason)s) and is tried again at %(time)s, retry %(attempt)s."),
             {**values, "time": f"{task.not_before:%Y/%m/%d %H:%M:%S}"},
         )
+    if not task.policy.needs_push:
+        return Text(
+            gettext_noop("The update failed (%(reason)s); retry %(attempt)s waits for the device to ask for it."),
+            values,
+        )
     return Text(gettext_noop("The update failed (%(reason)s) and is being tried again, retry %(attempt)s."), values)
 
 

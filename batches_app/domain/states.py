@@ -430,6 +430,12 @@ def _acknowledged(task: TaskFacts, event: Event, now: datetime) -> Decision:
 
 
 def _pulled(task: TaskFacts, event: Event, now: datetime) -> Decision:
+    """The device fetches its update, whether or not it is pushed one.
+
+    A pull from `not_before` on is the retry that waits: it takes the next push number, and what the device reports
+    then counts. An earlier one brings nothing forward (rules.md §2): the device gets its update and may go on with it
+    (progress drops the retry), but the retry waits, and a failure is recorded only, until its time has come.
+    """
     assert isinstance(event, Pulled)
     policy = task.policy
     if is_being_canceled(task):
@@ -441,9 +447,10 @@ def _pulled(task: TaskFacts, event: Event, now: datetime) -> Decision:
         return _succeed(task, event.current_version, now)
     if not _may_start_from(task, event.current_version):
         return _source_changed(task, event.current_version, now)
-    facts = _hand_out(task, event.current_version, max(task.push_no, 1))
-    if not task.is_retry_pending:
-        facts = facts._replace(due_at=None, lease_until=None)
+    is_retry = task.is_retry_pending and (task.not_before is None or now >= task.not_before)
+    facts = _hand_out(task, event.current_version, task.push_no + 1 if is_retry else max(task.push_no, 1))
+    if is_retry or not task.is_retry_pending:
+        facts = facts._replace(due_at=None, lease_until=None, is_retry_pending=False, not_before=None)
     facts = _notified(facts, now)
     return Decision(facts, Verdict.APPLIED, (History(EventKind.PULLED, {"push_no": facts.push_no}),))
 

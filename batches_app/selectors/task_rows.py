@@ -252,6 +252,8 @@ def _retry_note(task: Task, now: datetime) -> str:
     if task.not_before is not None and task.not_before > now:
         time = timezone.localtime(task.not_before).strftime("%H:%M:%S")
         return _("Retrying at %(time)s, last failure: %(failure)s") % {"time": time, "failure": failure}
+    if not task.batch.needs_push:
+        return _("Waiting for the device to ask again, last failure: %(failure)s") % {"failure": failure}
     return _("Retrying now, last failure: %(failure)s") % {"failure": failure}
 
 

@@ -4,6 +4,7 @@ This file is long because it is one thing: the rules of one heading of rules.md 
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -194,6 +195,25 @@ def test_with_need_push_off_the_pull_makes_it_pushed(device: Device, package: Up
     assert orjson.loads(answer)["data"]["version"] == "2.0"
     assert (statuses(batch), counts(batch)) == ([NOTIFIED], {"notified": 1, "ever_notified": 1})
     assert history(task_of(batch, device)) == [(EventKind.PULLED, NOTIFIED)]
+
+
+def test_with_need_push_off_a_retry_waits_for_the_device_to_pull_again(device: Device, package: UpdatePackage) -> None:
+    """NeedPush off: … until the device pulls; §2: each retry counts, and the last failure ends the task."""
+    policy: dict[str, Any] = {"source_versions": ("1.0",), "retry_count": 1, "retry_interval_minutes": 10}
+    batch = launch(package, NOW, needs_push=False, **policy)
+    said(pull(device), progress(device, -2))
+    assert counts(batch) == {"notified": 1, "ever_notified": 1}
+    assert push(batch, at=NOW + minutes(20)) == []
+    said(pull(device), progress(device, -2), at=NOW + minutes(9))
+    task = task_of(batch, device)
+    assert (task.status, task.is_retry_pending, task.push_no) == (NOTIFIED, True, 1)
+    said(pull(device), at=NOW + minutes(10))
+    task.refresh_from_db()
+    assert (task.status, task.is_retry_pending, task.push_no, task.attempt) == (NOTIFIED, False, 2, 1)
+    said(progress(device, -2), at=NOW + minutes(11))
+    task.refresh_from_db()
+    assert (task.status, task.reason) == (FAILED, Reason.DOWNLOAD_FAILED)
+    assert_counters_are_true()
 
 
 def assert_pull_is_empty(device: Device, at: datetime = NOW) -> None:

@@ -147,6 +147,13 @@ def test_the_batchs_policy_explains_a_waiting_device(policy: Policy, start: str)
     assert why(TaskStatus.QUEUED, policy=policy).startswith(start)
 
 
+def test_a_retry_that_is_not_pushed_waits_for_the_device() -> None:
+    """NeedPush off."""
+    values: dict[str, Any] = {"is_retry_pending": True, "attempt": 1, "reason": Reason.UPDATE_FAILED, "not_before": NOW}
+    shown = why(TaskStatus.NOTIFIED, policy=POLICY._replace(needs_push=False), **values)
+    assert shown.endswith("retry 1 waits for the device to ask for it.")
+
+
 def test_a_disabled_device_is_named_first() -> None:
     """Nothing else helps before it is enabled."""
     assert why(TaskStatus.QUEUED, Situation(is_enabled=False)).startswith("The device is disabled.")

@@ -344,6 +344,42 @@ def test_with_push_off_nothing_is_ever_due() -> None:
     assert decide(silent, Pulled("1.0"), NOW).facts.status == NOTIFIED
 
 
+PULL_ONLY = RETRYING._replace(needs_push=False)
+
+
+@pytest.mark.parametrize("policy", [RETRYING, PULL_ONLY])
+@pytest.mark.parametrize("status", [NOTIFIED, IN_PROGRESS])
+def test_a_pull_whose_time_has_come_is_the_waiting_retry(status: TaskStatus, policy: Policy) -> None:
+    """With push off nothing else hands it out; with push on it need not be pushed as well."""
+    waiting = decide(task(status, policy), DeviceFailure(-2), NOW).facts
+    pulled = decide(waiting, Pulled("1.0"), NOW + timedelta(minutes=10)).facts
+    assert (pulled.status, pulled.push_no, pulled.attempt) == (status, 2, 1)
+    assert (pulled.is_retry_pending, pulled.not_before, pulled.due_at) == (False, None, None)
+
+
+@pytest.mark.parametrize("policy", [RETRYING, PULL_ONLY])
+def test_a_pull_before_its_time_brings_no_retry_forward(policy: Policy) -> None:
+    """rules.md §2: the device gets its update, and what it reports before `not_before` is recorded, not counted."""
+    waiting = decide(task(NOTIFIED, policy), DeviceFailure(-2), NOW).facts
+    pulled = decide(waiting, Pulled("1.0"), NOW + timedelta(minutes=9))
+    assert pulled.verdict is Verdict.APPLIED
+    assert pulled.facts == waiting
+    assert decide(pulled.facts, DeviceFailure(-2), NOW + timedelta(minutes=9)).verdict is Verdict.RECORDED
+    on_its_way = decide(pulled.facts, Progress(10), NOW + timedelta(minutes=9)).facts
+    assert (on_its_way.status, on_its_way.is_retry_pending, on_its_way.attempt) == (IN_PROGRESS, False, 1)
+
+
+def test_a_device_that_only_pulls_fails_after_the_policys_count() -> None:
+    """Each pull whose time has come is an attempt."""
+    facts, now = task(QUEUED, PULL_ONLY), NOW
+    for attempt in (1, 2, 2):
+        facts = decide(facts, Pulled("1.0"), now).facts
+        facts = decide(facts, DeviceFailure(-2), now).facts
+        now += timedelta(minutes=10)
+        assert facts.attempt == attempt
+    assert (facts.status, facts.reason, facts.push_no) == (FAILED, Reason.DOWNLOAD_FAILED, 3)
+
+
 @pytest.mark.parametrize("status", sorted(UNFINISHED))
 def test_a_task_whose_cancel_was_asked_for_is_handed_out_no_more(status: TaskStatus) -> None:
     """Cancel wins: it is written on the batch row first (rules.md §3)."""

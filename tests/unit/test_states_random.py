@@ -32,6 +32,8 @@ from batches_app.domain.states import (
     Verdict,
     VersionReported,
     decide,
+    is_unfinished,
+    was_handed_out,
 )
 
 START = datetime(2026, 3, 12, 3, 0, tzinfo=UTC)
@@ -135,6 +137,34 @@ def test_retries_never_change_the_visible_status_and_timeouts_are_never_retried(
             assert after.attempt <= after.policy.retry_limit
         if isinstance(event, DeadlinePassed):
             assert after.attempt == before.attempt
+
+
+@given(STARTS, LIVES)
+def test_a_failure_code_without_a_retry_left_ends_what_was_handed_out(
+    facts: TaskFacts, life: list[tuple[int, Event]]
+) -> None:
+    """No open task can fail for ever."""
+    for before, event, after, _ in _steps(facts, life):
+        has_retry = before.is_retry_pending or before.attempt < before.policy.retry_limit
+        if isinstance(event, DeviceFailure) and is_unfinished(before.status) and was_handed_out(before):
+            assert has_retry or after.status == TaskStatus.FAILED
+
+
+@given(STARTS, LIVES)
+def test_a_device_that_pulls_and_fails_again_and_again_uses_its_retries_up(
+    facts: TaskFacts, life: list[tuple[int, Event]]
+) -> None:
+    """With push on or off: whatever happened before, the retries and the last failure end the task."""
+    now = START + timedelta(hours=30)
+    for _, _, after, _ in _steps(facts, life):
+        facts = after
+    for _ in range(facts.policy.retry_limit + 2):
+        now = max(now, facts.not_before or now)
+        pulled = decide(facts, Pulled("1.0"), now)
+        if pulled.verdict is Verdict.REFUSED:
+            return
+        facts = decide(pulled.facts, DeviceFailure(-2), now).facts
+    assert facts.status in TERMINAL
 
 
 @given(STARTS, LIVES)

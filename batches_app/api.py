@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from batches_app import filters, serializers
 from batches_app.commands import cancel, confirm, device_lists, edit, launch, pause
 from batches_app.commands.delete_device import delete_device
+from batches_app.commands.device_access import set_device_enabled
 from batches_app.commands.results import TaskResult
 from batches_app.domain.states import TaskStatus
 from batches_app.selectors import api_rows
@@ -273,7 +274,21 @@ def _raise_refusal(result: TaskResult) -> None:
 
 
 class DeviceWithUpdatesViewSet(DeviceViewSet):
-    """Devices, and what ends with them: deleting one stands here, above the devices."""
+    """Devices, and what happens to updates with them: that stands here, above the devices."""
+
+    @extend_schema(tags=["Devices"], summary="Enable a device", request=None)
+    @action(detail=True, methods=["post"])
+    def enable(self, request: Request, id: str) -> Response:
+        """Let it log in; its updates go on when it does. An enabled one stays as it is."""
+        set_device_enabled(device=id, is_enabled=True, actor=self.actor(), now=self.now())
+        return self.one(id)
+
+    @extend_schema(tags=["Devices"], summary="Disable a device", request=None)
+    @action(detail=True, methods=["post"])
+    def disable(self, request: Request, id: str) -> Response:
+        """End its session, refuse its log-in. Its updates wait, and its download links are dead meanwhile."""
+        set_device_enabled(device=id, is_enabled=False, actor=self.actor(), now=self.now())
+        return self.one(id)
 
     @extend_schema(tags=["Devices"], summary="Delete a device", responses={204: None})
     def destroy(self, request: Request, id: str) -> Response:

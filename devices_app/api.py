@@ -192,24 +192,10 @@ class DeviceViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet[Any]):
         summary = selectors.device_summary(request.query_params.get("product_key", ""))
         return Response(serializers.SummaryOut(summary).data)
 
-    @extend_schema(summary="Enable a device", request=None)
-    @action(detail=True, methods=["post"])
-    def enable(self, request: Request, id: str) -> Response:
-        """Let it log in. An enabled one stays as it is."""
-        device_commands.set_device_enabled(device=id, is_enabled=True, actor=self.actor(), now=self.now())
-        return self.one(id)
-
-    @extend_schema(summary="Disable a device", request=None)
-    @action(detail=True, methods=["post"])
-    def disable(self, request: Request, id: str) -> Response:
-        """Refuse its next log-in."""
-        device_commands.set_device_enabled(device=id, is_enabled=False, actor=self.actor(), now=self.now())
-        return self.one(id)
-
     @extend_schema(summary="Rotate a device's secret", request=serializers.SecretIn, responses=serializers.SecretOut)
     @action(detail=True, methods=["post"], url_path="rotate-secret")
     def rotate_secret(self, request: Request, id: str) -> Response:
-        """The old secret is refused at the next log-in."""
+        """Its session ends, and the old secret is refused."""
         given = self.read(serializers.SecretIn)["device_secret"]
         secret = device_commands.rotate_device_secret(device=id, secret=given, actor=self.actor(), now=self.now())
         return Response({"device_secret": secret})

@@ -39,10 +39,18 @@ class PublisherFactory(Protocol):
         """Connect. Raises PublisherUnavailable."""
 
 
+class SessionEnder(Protocol):
+    """Tells the broker that a device may not stay connected; the device's next log-in is judged anew."""
+
+    def __call__(self, product_key: str, device_name: str, /) -> None:
+        """Return once the broker has it, whatever it makes of it. Raises PublisherUnavailable."""
+
+
 class _Wiring:
     """What the composition root chose."""
 
     publisher: PublisherFactory | None = None
+    session_ender: SessionEnder | None = None
 
 
 def wire_publisher(factory: PublisherFactory) -> None:
@@ -56,3 +64,16 @@ def open_publisher() -> Publisher:
         message = "No publisher is wired in this process."
         raise PublisherUnavailable(message)
     return _Wiring.publisher()
+
+
+def wire_session_ender(ender: SessionEnder | None) -> None:
+    """Called once by a composition root; None takes it back."""
+    _Wiring.session_ender = ender
+
+
+def end_session(product_key: str, device_name: str) -> None:
+    """Ask the wired broker. Raises PublisherUnavailable, also where nothing was wired."""
+    if _Wiring.session_ender is None:
+        message = "Nobody is wired in this process who could end a session."
+        raise PublisherUnavailable(message)
+    _Wiring.session_ender(product_key, device_name)

@@ -68,12 +68,12 @@ def is_stale(connection: Connection, now: datetime) -> bool:
 
 
 def after_event(connection: Connection, event: Presence, now: datetime) -> Connection:
-    """What the broker said. A connect with a new session is a new connection.
+    """What the broker said. A connect with a new session is a new connection, unless the device is disabled.
 
     A disconnect counts for its own session only, or where the session is not known.
     """
     if event.is_connect:
-        if connection.is_online and connection.session == event.session:
+        if not connection.is_enabled or (connection.is_online and connection.session == event.session):
             return connection
         return replace(
             connection,
@@ -91,8 +91,8 @@ def after_event(connection: Connection, event: Presence, now: datetime) -> Conne
 
 
 def after_message(connection: Connection, now: datetime) -> Connection:
-    """Any message sets online (rules.md §5)."""
-    if not is_stale(connection, now):
+    """Any message sets online (rules.md §5), unless the device is disabled."""
+    if not connection.is_enabled or not is_stale(connection, now):
         return connection
     session = "" if connection.session == DOUBTFUL else connection.session
     seen = replace(connection, last_seen_at=now, session=session, ask_at=None)
@@ -131,7 +131,7 @@ def is_silent(connection: Connection, moment: datetime) -> bool:
 
 
 def after_silence(connection: Connection, now: datetime) -> Connection:
-    """Offline; the next message sets it online again."""
+    """Offline; the next message sets it online again, unless the device is disabled."""
     return replace(connection, is_online=False, presence_at=now, ask_at=None)
 
 

@@ -6,10 +6,11 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutting_down
 from django.conf import settings
 
-from devices_app.ports import wire_publisher
+from devices_app.ports import wire_publisher, wire_session_ender
 from ota_console.core import garbage, jobs, shutdown
 from ota_console.core.processes import die_with_parent
 from ota_console.gateway.publisher import publisher_by_settings
+from ota_console.gateway.sessions import end_session_by_message
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ota_console.settings")
 
@@ -21,6 +22,7 @@ app.autodiscover_tasks()
 
 
 wire_publisher(publisher_by_settings)
+wire_session_ender(end_session_by_message)
 
 
 @setup_logging.connect

@@ -7,7 +7,7 @@ from django.db import transaction
 from batches_app.domain.states import Cancel, Reason, TaskStatus
 from batches_app.models import Task
 from batches_app.transitions import Transitions
-from devices_app.commands.devices import unknown_device
+from devices_app.commands.devices import end_session_on_commit, unknown_device
 from devices_app.models import Device
 from ota_console.audit import commands as audit
 from ota_console.audit.actor import Actor
@@ -26,6 +26,7 @@ def delete_device(*, device: str, actor: Actor, now: datetime) -> int:
         for task in moves.lock(Task.objects.filter(device=row, status__lt=TaskStatus.SUCCEEDED)):
             moves.apply(task, Cancel(Reason.DEVICE_DELETED, actor.name))
         ended_count = len(moves.flush())
+        end_session_on_commit(row.pk)
         row.delete()
         audit.record(
             actor_id=actor.user_id,

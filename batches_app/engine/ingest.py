@@ -149,6 +149,8 @@ class _Ingest:
                 self._legacy_pull(message, connection)
             case FileDownload():
                 self._download(message, connection)
+            case Presence(is_connect=True) if not connection.is_enabled:  # let in before it was disabled
+                self.replies.append((topics.session_end(message.product_key, message.device_name), b""))
 
     def _module(self, connection: presence.Connection, name: str) -> int | None:
         try:

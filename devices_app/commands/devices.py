@@ -1,4 +1,4 @@
-"""Create devices, one or thousands at once, enable and disable them, rotate their secrets (rules.md §5)."""
+"""Create devices, one or thousands at once, rotate their secrets, end their sessions (rules.md §5)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from ota_console.audit.actor import Actor
 from ota_console.audit.commands import Target
 from ota_console.core.errors import NotFound
 from ota_console.core.ids import new_public_id, new_secret
+from ota_console.core.jobs import enqueue
 
 MAX_DEVICES_AT_ONCE: Final = 10_000
 """One request: a few seconds of inserts, a few megabytes of answer."""
@@ -72,20 +73,8 @@ def create_devices(
     return tuple(_settled(result, created) for result in planned)
 
 
-def set_device_enabled(*, device: str, is_enabled: bool, actor: Actor, now: datetime) -> bool:
-    """Let a device log in, or refuse it; True where that changed it. `device` is a public id. Raises `NotFound`."""
-    devices = Device.objects.filter(public_id=device)
-    with transaction.atomic():
-        is_changed = devices.exclude(is_enabled=is_enabled).update(is_enabled=is_enabled) > 0
-        if is_changed:
-            note(actor, "device.enable" if is_enabled else "device.disable", Target("device", device), now)
-        elif not devices.exists():
-            raise unknown_device()
-    return is_changed
-
-
 def rotate_device_secret(*, device: str, actor: Actor, now: datetime, secret: str = "") -> str:
-    """Give a device another secret, generated where none is given; the old one is refused at its next connect.
+    """Give a device another secret, generated where none is given; its session ends, and the old one is refused.
 
     `device` is a public id. Raises `NotFound`, `Invalid` {"secret"}.
     """
@@ -94,10 +83,18 @@ def rotate_device_secret(*, device: str, actor: Actor, now: datetime, secret: st
         raise checks.invalid({"secret": problems})
     chosen = secret or new_secret()
     with transaction.atomic():
-        if not Device.objects.filter(public_id=device).update(secret=chosen):
+        pk = Device.objects.filter(public_id=device).values_list("pk", flat=True).first()
+        if pk is None or not Device.objects.filter(pk=pk).update(secret=chosen):
             raise unknown_device()
+        end_session_on_commit(pk)
         note(actor, "device.rotate_secret", Target("device", device), now)
     return chosen
+
+
+def end_session_on_commit(pk: int) -> None:
+    """Let the broker be told that the session of the device with this key is over. Call before the row is deleted."""
+    for product_key, name in Device.objects.filter(pk=pk).values_list("product__product_key", "name"):
+        enqueue("devices_app.end_session", product_key, name)
 
 
 def unknown_device() -> NotFound:

@@ -48,6 +48,7 @@ GATEWAY_FILTERS: Final = (
 _OTA: Final = re.compile(rf"/ota/device/(inform|progress|request)/({PRODUCT_KEY})/({DEVICE_NAME})")
 _SYS: Final = re.compile(rf"/sys/({PRODUCT_KEY})/({DEVICE_NAME})/(thing/ota/firmware/get|thing/file/download)")
 _PRESENCE: Final = re.compile(rf"ota/(presence)/({PRODUCT_KEY})/({DEVICE_NAME})")
+_SESSION_END: Final = re.compile(rf"ota/end/({PRODUCT_KEY})/({DEVICE_NAME})")
 _KINDS: Final = {kind.value: kind for kind in TopicKind}
 
 
@@ -94,6 +95,17 @@ def file_download_reply(product_key: str, device_name: str) -> str:
 def presence(product_key: str, device_name: str) -> str:
     """Internal: what the broker says of a device's connection. Devices can neither write nor read it."""
     return f"ota/presence/{product_key}/{device_name}"
+
+
+def session_end(product_key: str, device_name: str) -> str:
+    """Internal: the console asks the broker to end this device's session. Devices can neither write nor read it."""
+    return f"ota/end/{product_key}/{device_name}"
+
+
+def session_to_end(topic: str) -> tuple[str, str] | None:
+    """Product key and device name of a `session_end`; None for any other topic."""
+    match = _SESSION_END.fullmatch(topic)
+    return None if match is None else (match[1], match[2])
 
 
 def delivered_unasked(product_key: str, device_name: str) -> tuple[str, ...]:

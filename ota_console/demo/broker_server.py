@@ -188,6 +188,13 @@ class EmbeddedBroker(Broker):
             del self._clients[client.grant.key]
             self._router.forget(client.grant.key)
 
+    def _end_session(self, names: Names) -> None:
+        """The console lets this device stay no longer."""
+        for client in self._clients.values():
+            if client.connection is not None and not client.grant.is_server and client.grant.names == names:
+                log.info("session_ended", key=client.grant.key)
+                client.connection.cut()
+
     def _tell_presence(self, grant: Grant, connection: Connection, *, is_connect: bool) -> None:
         self._to_servers(_presence(grant.names, connection.session, connection.address, is_connect=is_connect))
 
@@ -196,6 +203,9 @@ class EmbeddedBroker(Broker):
     def received(self, client: Client, message: Message) -> None:
         """A client published: a server reaches everybody, a device the servers only."""
         if client.grant.is_server:
+            names = topics.session_to_end(message.topic)
+            if names is not None:
+                self._end_session(names)
             for key, qos in self._router.route(message.topic).items():
                 self._clients[key].deliver(message, qos)
         elif self._may(client.grant, message.topic, Action.PUBLISH):

@@ -226,7 +226,8 @@ class BatchIn(StrictSerializer):
         child=TagField(), required=False, max_length=MOST_ITEMS, help_text="Up to 10; devices are told them."
     )
     fingerprint = ShortField(
-        allow_blank=True, help_text="Of a review: the launch is refused (409) where the fleet differs now."
+        allow_blank=True,
+        help_text="Of a review: the launch is refused (409) where others match now, or more of them are busy.",
     )
 
     def launch_request(self) -> LaunchRequest:

@@ -23,7 +23,6 @@ from batches_app.models import Batch, BatchCounts, PackageCounts
 from batches_app.scope import ScopeCounts
 from devices_app.models import Device, DeviceGroup
 from ota_console.audit.actor import Actor
-from ota_console.core.errors import Conflict
 from ota_console.core.ids import new_public_id
 from ota_console.core.jobs import enqueue
 from ota_console.outbox import commands as outbox
@@ -221,9 +220,8 @@ def _check_matches(request: LaunchRequest, found: rules.Found) -> None:
     """A launch that matches nothing is refused (rules.md §3), and one that differs from what was reviewed (§4)."""
     scope = rules.scope_of_request(request, found)
     is_dynamic = request.kind == Batch.Kind.UPDATE and request.selection == Batch.Selection.DYNAMIC
-    if request.fingerprint and scopes.count_scope(scope).fingerprint != request.fingerprint:
-        message = gettext("The devices that match have changed since you reviewed them. Review again.")
-        raise Conflict("scope_changed", message)
+    if request.fingerprint:
+        rules.check_review(request.fingerprint, scopes.count_scope(scope))
     if not is_dynamic and not scopes.has_members(scope):
         message = gettext("No device matches this scope. Devices on the destination version are left out.")
         raise invalid("launch_invalid", {"": [message]})

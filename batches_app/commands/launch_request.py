@@ -57,7 +57,7 @@ class LaunchRequest:
     tags: tuple[tuple[str, str], ...] = ()
     # review
     fingerprint: str = ""
-    """Of the reviewed `scope.ScopeCounts`; where the fleet differs now, the launch asks to review again.
+    """Of the reviewed `scope.ScopeCounts`; where others match now or more are busy, the launch asks to review again.
 
     Empty: no check.
     """

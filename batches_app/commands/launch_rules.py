@@ -16,7 +16,7 @@ from batches_app.domain import policy
 from batches_app.domain.policy import Errors
 from batches_app.domain.states import BatchStatus
 from batches_app.models import Batch, DeviceList
-from batches_app.scope import Scope
+from batches_app.scope import Scope, ScopeCounts, Since
 from devices_app.models import Device, DeviceGroup, ModuleVersion
 from ota_console.core.errors import Conflict, NotFound
 from packages_app.models import UpdatePackage
@@ -174,6 +174,19 @@ def check_same_modes(errors: Errors, request: LaunchRequest, group: DeviceGroup)
                 "Another running dynamic batch of this group treats earlier updates in another way. They must be equal."
             )
         )
+
+
+def check_review(fingerprint: str, counts: ScopeCounts) -> None:
+    """Raises `Conflict` where others match than were reviewed, or more of them are busy (rules.md §4)."""
+    message = {
+        Since.NOTHING: "",
+        Since.OTHER_DEVICES: gettext("The devices that match have changed since you reviewed them. Review again."),
+        Since.MORE_BUSY: gettext(
+            "More of the devices are busy with other updates than when you reviewed them. Review again."
+        ),
+    }[counts.since(fingerprint)]
+    if message:
+        raise Conflict("scope_changed", message)
 
 
 def scope_of_request(request: LaunchRequest, found: Found) -> Scope:

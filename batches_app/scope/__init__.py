@@ -1,6 +1,6 @@
 """Who is in a batch, who is out, and why: one builder for dry run, launch and matching."""
 
-from batches_app.scope.dry_run import ScopeCounts, count_scope, has_members, measure, slice_end
+from batches_app.scope.dry_run import ScopeCounts, Since, count_scope, has_members, measure, slice_end
 from batches_app.scope.members import (
     LAST_ID,
     LATER_ONLY,
@@ -24,6 +24,7 @@ __all__ = [
     "Scope",
     "ScopeCounts",
     "ScopeSql",
+    "Since",
     "Window",
     "conditions",
     "count_scope",

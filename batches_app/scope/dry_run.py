@@ -5,7 +5,7 @@ Asks the conditions of `members`, like the launch does. Reads only, without lock
 
 import hashlib
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
 from batches_app.domain.policy import gray_count
@@ -25,6 +25,7 @@ from batches_app.sql import gray
 from batches_app.sql.fragments import Fragment, all_of, fetch, join, statement
 
 EVERYWHERE: Final = Window()
+_MOST_DIGITS: Final = 9
 
 
 class Lane(IntEnum):
@@ -35,6 +36,14 @@ class Lane(IntEnum):
     """An unfinished update that may be overwritten, if the policy says so."""
     UPGRADING = 2
     """An update that may not be overwritten."""
+
+
+class Since(Enum):
+    """What differs from what was reviewed."""
+
+    NOTHING = "nothing"
+    OTHER_DEVICES = "other devices"
+    MORE_BUSY = "more busy devices"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,22 @@ class ScopeCounts:
     """Matching devices that are Upgrading: fail, or are left out."""
     busy_policy: int
     fingerprint: str
+    """Of who matches, and behind a hyphen how many of them are busy: what a review says to its launch."""
+
+    @property
+    def busy_count(self) -> int:
+        """Devices whose task would fail at once or cancel another one: what may not grow after a review."""
+        return self.conflict_count + self.overwritten_count
+
+    def since(self, fingerprint: str) -> Since:
+        """What has changed since a review with this fingerprint.
+
+        A busy device that becomes free, or begins to upgrade, changes nothing: else a busy fleet would ask for ever.
+        """
+        who, _, busy = fingerprint.partition("-")
+        if who != self.fingerprint.partition("-")[0] or not busy.isdecimal() or len(busy) > _MOST_DIGITS:
+            return Since.OTHER_DEVICES
+        return Since.MORE_BUSY if self.busy_count > int(busy) else Since.NOTHING
 
     @property
     def conflict_count(self) -> int:
@@ -132,7 +157,7 @@ def _counted(scope: Scope, rows: list[tuple[Out, Lane, int, int, int]]) -> Scope
         return sum(n for _, found, n, _, _ in matching if found is lane)
 
     seen = (eligible_count, matched_count, sum(mixed for *_, mixed in taken), int(scope.busy_policy))
-    return ScopeCounts(
+    counts = ScopeCounts(
         device_count=sum(n for _, _, n, _, _ in rows),
         matched_count=matched_count,
         online_count=sum(online for _, _, _, online, _ in taken),
@@ -146,6 +171,7 @@ def _counted(scope: Scope, rows: list[tuple[Out, Lane, int, int, int]]) -> Scope
         busy_policy=scope.busy_policy,
         fingerprint=hashlib.sha256(repr(seen).encode()).hexdigest()[:16],
     )
+    return replace(counts, fingerprint=f"{counts.fingerprint}-{counts.busy_count}")
 
 
 def has_members(scope: Scope) -> bool:

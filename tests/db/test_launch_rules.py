@@ -13,15 +13,16 @@ import pytest
 from batches_app.commands.device_lists import create_device_list
 from batches_app.commands.launch import check_launch, launch_batch, review_launch
 from batches_app.domain.pacing import Rate
-from batches_app.domain.states import BatchStatus
-from batches_app.models import Batch, BatchTag, DeviceListEntry
+from batches_app.domain.states import BatchStatus, TaskStatus
+from batches_app.models import Batch, BatchTag, DeviceListEntry, Task
 from devices_app.models import DeviceGroup, Product
 from ota_console.audit.models import AuditEntry
 from ota_console.core.errors import Conflict, Invalid, NotFound
 from ota_console.core.ids import new_public_id
 from packages_app.models import PackageFile, UpdatePackage
-from tests.campaign import DYNAMIC, GRAY, GROUP, OPERATOR, SPECIFIC, VERIFY, launch, request, start
-from tests.factories import make_batch, make_device, make_devices, make_package, make_product, set_version
+from tests.campaign import DYNAMIC, GRAY, GROUP, OPERATOR, OVERWRITE, SPECIFIC, VERIFY, launch, request, start
+from tests.factories import make_batch, make_device, make_devices, make_package, make_product, make_task, set_version
+from tests.play import progress, said
 
 pytestmark = pytest.mark.django_db
 Status = UpdatePackage.Status
@@ -386,6 +387,50 @@ def test_a_launch_that_differs_from_its_review_asks_again(
     again = review_launch(request=request(package), now=now)
     assert again.counts is not None
     assert start(package, now, fingerprint=again.counts.fingerprint).pk
+
+
+MORE_BUSY = "More of the devices are busy with other updates than when you reviewed them. Review again."
+
+
+@pytest.mark.parametrize("busy_policy", [Batch.BusyPolicy.FAIL, OVERWRITE])
+def test_a_launch_that_meets_more_busy_devices_than_its_review_asks_again(
+    product: Product, package: UpdatePackage, now: datetime, busy_policy: Batch.BusyPolicy
+) -> None:
+    """Else all would fail as conflicts, or cancel what the reviewer did not know of."""
+    devices = make_devices(product, 2)
+    other = make_batch(make_package(product, version="3.0"))
+    make_task(other, devices[0])
+    review = review_launch(request=request(package, busy_policy=busy_policy), now=now)
+    assert review.counts is not None
+    task = make_task(other, devices[1])
+    reviewed: dict[str, Any] = {"busy_policy": busy_policy, "fingerprint": review.counts.fingerprint}
+    assert refusal(package, now, **reviewed) == ("scope_changed", MORE_BUSY)
+    Task.objects.filter(pk=task.pk).delete()
+    assert start(package, now, **reviewed).pk
+
+
+@pytest.mark.parametrize("busy_policy", [Batch.BusyPolicy.FAIL, OVERWRITE])
+def test_a_launch_that_meets_fewer_busy_devices_does_not_ask(
+    product: Product, package: UpdatePackage, now: datetime, busy_policy: Batch.BusyPolicy
+) -> None:
+    """Nor where they have begun to upgrade meanwhile: a busy fleet must not ask for ever."""
+    devices = make_devices(product, 2)
+    other = make_batch(make_package(product, version="3.0"))
+    tasks = [make_task(other, device, TaskStatus.NOTIFIED) for device in devices]
+    review = review_launch(request=request(package, busy_policy=busy_policy), now=now)
+    assert review.counts is not None
+    said(progress(devices[0], 10))
+    Task.objects.filter(pk=tasks[1].pk).delete()
+    assert start(package, now, busy_policy=busy_policy, fingerprint=review.counts.fingerprint).pk
+
+
+@pytest.mark.parametrize("tail", ["", "-", "-x", "-" + "9" * 5000])
+def test_a_fingerprint_of_another_form_asks_again(package: UpdatePackage, now: datetime, tail: str) -> None:
+    """Whatever a program sends."""
+    review = review_launch(request=request(package), now=now)
+    assert review.counts is not None
+    code, _ = refusal(package, now, fingerprint=review.counts.fingerprint.partition("-")[0] + tail)
+    assert code == "scope_changed"
 
 
 def test_everything_asked_stands_on_the_batch(package: UpdatePackage, now: datetime) -> None:

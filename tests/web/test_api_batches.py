@@ -10,7 +10,7 @@ import pytest
 
 from batches_app.domain.states import BatchStatus, TaskStatus
 from batches_app.models import Batch, Task
-from devices_app.models import DeviceGroup
+from devices_app.models import Device, DeviceGroup
 from ota_console.core import clock
 from ota_console.core.ids import new_public_id
 from packages_app.models import UpdatePackage
@@ -216,6 +216,14 @@ def test_a_launch_after_the_fleet_changed_is_refused(api: Api, package: UpdatePa
     review = api.post("batches/review/", package=package.public_id).body
     assert (review["errors"], review["counts"]["matched_count"]) == ({}, 5)
     make_device(package.product)
+    answer = launch(api, package, fingerprint=review["counts"]["fingerprint"])
+    assert (answer.status, answer.body["code"]) == (409, "scope_changed")
+
+
+def test_a_launch_that_would_conflict_more_than_its_review_is_refused(api: Api, package: UpdatePackage) -> None:
+    """The same devices match, but another batch holds them now."""
+    review = api.post("batches/review/", package=package.public_id).body
+    make_task(make_batch(make_package(package.product, version="3.0")), Device.objects.earliest("pk"))
     answer = launch(api, package, fingerprint=review["counts"]["fingerprint"])
     assert (answer.status, answer.body["code"]) == (409, "scope_changed")
 

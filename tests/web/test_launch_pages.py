@@ -1,11 +1,13 @@
 """The launch form, its review, the verification, and the list of devices."""
 
+import re
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from batches_app.models import Batch, DeviceList
+from devices_app.models import Device
 from packages_app.models import UpdatePackage
 from tests.factories import make_batch, make_device, make_devices, make_package, make_product, make_task
 from tests.pages import HTMX, Console
@@ -65,6 +67,21 @@ def test_a_fleet_that_changed_since_the_review_is_reviewed_again(console: Consol
     page = console.post(address(package), sent)
     assert "3 devices fewer than you reviewed. Nothing has been sent. Review again." in page.text
     assert not Batch.objects.exists()
+
+
+def test_devices_that_became_busy_since_the_review_are_reviewed_again(console: Console, package: UpdatePackage) -> None:
+    """Nothing is sent; the page says why it asks, and shows the conflicts."""
+    page = console.post(address(package), asked(step="review"))
+    reviewed = re.search(r'name="fingerprint" value="([^"]+)"', page.html)
+    assert reviewed is not None
+    other = make_batch(make_package(package.product, version="3.0"))
+    make_task(other, Device.objects.filter(product=package.product).earliest("pk"))
+    page = console.post(address(package), asked(step="launch", fingerprint=reviewed[1]))
+    assert "More of the devices are busy with other updates than when you reviewed them. Review again." in page.text
+    assert Batch.objects.get() == other
+    again = re.search(r'name="fingerprint" value="([^"]+)"', page.html)
+    assert again is not None
+    assert console.post(address(package), asked(step="launch", fingerprint=again[1])).location
 
 
 def test_going_back_keeps_what_was_typed(console: Console, package: UpdatePackage) -> None:

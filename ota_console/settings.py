@@ -313,6 +313,7 @@ CELERY_BEAT_SCHEDULE = {
     "match": _every(1.0, "batches_app.match"),
     "resume": _every(5.0, "batches_app.resume"),
     "reconcile": _every(300.0, "batches_app.reconcile"),
+    "sweep_uploads": _every(3600.0, "packages_app.sweep_uploads"),
     "relay": _every(5.0, "outbox.relay"),
     "heartbeat": _every(5.0, "core.heartbeat"),
 }

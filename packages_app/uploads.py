@@ -4,8 +4,10 @@ Constant memory whatever the size. A file over a limit is read to its end, so th
 but no more of it is kept. What is wrong in words is said by `commands.checks`; nothing here knows a package.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,6 +25,9 @@ from packages_app.selectors import storage
 
 CHUNK_BYTES: Final = 1024 * 1024
 """Few enough calls for speed, and all the memory that an upload takes."""
+ABANDONED_AFTER: Final = timedelta(hours=24)
+"""No request takes so long; a file that was not written to since has lost its process."""
+_PREFIX: Final = "incoming-"
 
 
 class UploadProblem(Enum):
@@ -49,7 +54,7 @@ class PackageUpload(TemporaryUploadedFile):
     problem: UploadProblem | None = None
 
     def __init__(self, name: str, content_type: str, charset: str | None) -> None:
-        file = NamedTemporaryFile(prefix="incoming-", dir=_incoming_directory())  # noqa: SIM115  # lives on
+        file = NamedTemporaryFile(prefix=_PREFIX, dir=_incoming_directory())  # noqa: SIM115  # lives on
         UploadedFile.__init__(self, file, name, content_type, 0, charset)
 
 
@@ -117,11 +122,35 @@ def received_files(uploads: Sequence[UploadedFile[bytes]]) -> tuple[ReceivedFile
     return tuple(_received(upload) for upload in uploads)
 
 
-def _incoming_directory() -> str | None:
-    """Beside the stored files where these are local; else the system's place for temporary files."""
+def sweep_incoming(*, now: datetime) -> int:
+    """Delete what killed processes left behind; how many files. An upload that still grows is younger than that.
+
+    Where files are not stored locally, the system sweeps its own place for temporary files.
+    """
+    folder = _incoming()
+    if folder is None:
+        return 0
+    oldest, count = (now - ABANDONED_AFTER).timestamp(), 0
+    for path in folder.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # its request, or another sweep, was faster
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+                count += 1
+    return count
+
+
+def _incoming() -> Path | None:
+    """Beside the stored files where these are local."""
     try:
-        directory = Path(storage().path("incoming"))
+        return Path(storage().path("incoming"))
     except NotImplementedError:
+        return None
+
+
+def _incoming_directory() -> str | None:
+    """None: the system's place for temporary files."""
+    directory = _incoming()
+    if directory is None:
         return None
     directory.mkdir(parents=True, exist_ok=True)
     return str(directory)

@@ -1,7 +1,11 @@
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 import redis
+from celery import current_app
+from django.apps import apps
 from django.db import transaction
 from pytest_django import Settings
 from structlog.testing import capture_logs
@@ -50,3 +54,13 @@ def test_a_queue_that_is_down_is_logged_and_forgotten(settings: Settings) -> Non
         assert jobs.send("batches_app.launch", 7) is False
     jobs._producer.cache_clear()
     assert [entry["event"] for entry in logs] == ["job.not_sent"]
+
+
+def test_every_periodic_task_exists(settings: Settings) -> None:
+    """Beat sends names, and finds nobody at home where one is misspelt."""
+    for app in apps.get_app_configs():
+        if app.name.startswith(("ota_console", "devices_app", "packages_app", "batches_app")):
+            module = f"{app.name}.tasks"
+            if find_spec(module) is not None:
+                import_module(module)
+    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= current_app.tasks.keys()

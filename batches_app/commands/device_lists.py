@@ -20,7 +20,7 @@ from batches_app.sql import lists as sql
 from devices_app.models import Product
 from ota_console.audit import commands as audit
 from ota_console.audit.actor import Actor
-from ota_console.core.errors import Invalid, NotFound
+from ota_console.core.errors import Invalid
 from ota_console.core.ids import new_public_id
 
 MAX_UPLOAD_BYTES: Final = 5 * 1024 * 1024
@@ -49,7 +49,7 @@ class CreatedList:
 def create_device_list(*, product: str, names: Sequence[str], actor: Actor, now: datetime) -> CreatedList:
     """A list of the named devices of the product with this product key.
 
-    Unknown, malformed and repeated names become bad lines. Raises `NotFound` (product), `Invalid` {"device_names"}
+    Unknown, malformed and repeated names become bad lines. Raises `Invalid` {"product"}, and {"device_names"}
     where nothing or more than `MAX_NAMES` is named, or nothing that exists.
     """
     return _create("device_names", product, "\n".join(name.replace("\n", " ") for name in names), "", actor, now)
@@ -58,7 +58,7 @@ def create_device_list(*, product: str, names: Sequence[str], actor: Actor, now:
 def upload_device_list(*, product: str, file: BinaryIO, file_name: str, actor: Actor, now: datetime) -> CreatedList:
     """A list from a CSV or TXT file, one device name a line.
 
-    UTF-8 with or without BOM, any line ends, quotes, a header line. Raises `NotFound` (product), `Invalid` {"file"}
+    UTF-8 with or without BOM, any line ends, quotes, a header line. Raises `Invalid` {"product"}, and {"file"}
     where the file is larger than `MAX_UPLOAD_BYTES`, names more than `MAX_NAMES`, is not UTF-8 text, or names no device
     at all.
     """
@@ -79,7 +79,7 @@ def _invalid(field: str, message: str) -> Invalid:
 def _create(field: str, product_key: str, text: str, file_name: str, actor: Actor, now: datetime) -> CreatedList:
     product = Product.objects.filter(product_key=product_key).first()
     if product is None:
-        raise NotFound("product_unknown", gettext("This product does not exist."))
+        raise _invalid("product", gettext("There is no product with this key."))
     name_count = sum(1 for _ in read_lines(text))
     if name_count == 0:
         raise _invalid(field, gettext("No device is named. Write one device name per line."))

@@ -51,7 +51,7 @@ class Review:
 def launch_batch(*, request: LaunchRequest, actor: Actor, now: datetime) -> Launched:
     """Create a verify, static or dynamic batch and start writing its tasks (rules.md §3, §4).
 
-    Raises `NotFound` for an unknown package; `Invalid` with `errors` per field of `LaunchRequest` ("device_names",
+    Raises `Invalid` with `errors` per field of `LaunchRequest` ("package" where there is none, "device_names",
     "rate_factor" …; "" for the whole); `Conflict` with code `scope_changed` where `fingerprint` no longer holds,
     `package_not_launchable` where the package's status forbids it, and `dynamic_batch_running` where the package has a
     running dynamic batch.
@@ -82,7 +82,7 @@ def launch_batch(*, request: LaunchRequest, actor: Actor, now: datetime) -> Laun
 def check_launch(*, request: LaunchRequest, now: datetime) -> dict[str, list[str]]:
     """The errors `launch_batch` would raise as `Invalid`, by field; empty where it would go through.
 
-    For forms of several steps. Raises `NotFound` and `Conflict` as `launch_batch` does.
+    For forms of several steps. An unknown package and a `Conflict` are raised as by `launch_batch`.
     """
     found = rules.find(request)
     rules.check_package(request, found.package)

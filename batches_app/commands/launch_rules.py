@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from batches_app import scope as scopes
 from batches_app.commands.launch_request import LaunchRequest
+from batches_app.commands.rows import invalid
 from batches_app.domain import policy
 from batches_app.domain.policy import Errors
 from batches_app.domain.states import BatchStatus
 from batches_app.models import Batch, DeviceList
 from batches_app.scope import Scope, ScopeCounts, Since
 from devices_app.models import Device, DeviceGroup, ModuleVersion
-from ota_console.core.errors import Conflict, NotFound
+from ota_console.core.errors import Conflict
 from packages_app.models import UpdatePackage
 
 _SHOWN_NAMES: Final = 5
@@ -36,13 +37,13 @@ class Found:
 
 
 def find(request: LaunchRequest, *, lock: bool = False) -> Found:
-    """Look up what the request names, locking the package's row if asked. Raises `NotFound` for an unknown package."""
+    """Look up what the request names, locking the package's row if asked. Raises `Invalid` {"package"}."""
     packages = UpdatePackage.objects.select_related("product", "module")
     if lock:
         packages = packages.select_for_update(no_key=True, of=("self",))
     package = packages.filter(public_id=request.package).first()
     if package is None:
-        raise NotFound("package_unknown", gettext("This update package does not exist."))
+        raise invalid("package_unknown", {"package": [gettext_noop("There is no such update package.")]})
     groups = DeviceGroup.objects.filter(product=package.product_id)
     lists = DeviceList.objects.filter(product=package.product_id)
     return Found(

@@ -13,7 +13,7 @@ from batches_app.commands import device_lists
 from batches_app.commands.device_lists import CreatedList, create_device_list, upload_device_list
 from batches_app.models import DeviceList, DeviceListEntry
 from devices_app.models import Product
-from ota_console.core.errors import Invalid, NotFound
+from ota_console.core.errors import Invalid
 from tests.campaign import OPERATOR
 from tests.factories import make_device, make_devices, make_product
 
@@ -122,7 +122,7 @@ def test_names_that_were_ticked(product: Product, now: datetime) -> None:
 
 def test_an_unknown_product(now: datetime) -> None:
     """Names mean nothing without one."""
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid, match="no product with this key"):
         create_device_list(product="nowhere", names=["meter-a"], actor=OPERATOR, now=now)
 
 

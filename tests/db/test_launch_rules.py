@@ -17,7 +17,7 @@ from batches_app.domain.states import BatchStatus, TaskStatus
 from batches_app.models import Batch, BatchTag, DeviceListEntry, Task
 from devices_app.models import DeviceGroup, Product
 from ota_console.audit.models import AuditEntry
-from ota_console.core.errors import Conflict, Invalid, NotFound
+from ota_console.core.errors import Conflict, Invalid
 from ota_console.core.ids import new_public_id
 from packages_app.models import PackageFile, UpdatePackage
 from tests.campaign import DYNAMIC, GRAY, GROUP, OPERATOR, OVERWRITE, SPECIFIC, VERIFY, launch, request, start
@@ -70,10 +70,11 @@ def refusal(package: UpdatePackage, now: datetime, **values: Any) -> tuple[str, 
     return refused.value.code, refused.value.message
 
 
-def test_an_unknown_package_is_not_found(now: datetime) -> None:
+def test_an_unknown_package_is_named(now: datetime) -> None:
     """Nothing else is looked at."""
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid) as refused:
         launch_batch(request=request(UpdatePackage(public_id="nowhere")), actor=OPERATOR, now=now)
+    assert refused.value.errors == {"package": ["There is no such update package."]}
 
 
 @pytest.mark.parametrize(

@@ -205,12 +205,6 @@ def test_wrong_types_are_named_by_field(api: Api, package: UpdatePackage, values
     assert field in launch(api, package, **values).errors()
 
 
-def test_a_launch_of_an_unknown_package_is_not_found(api: Api) -> None:
-    """With the code of the command."""
-    answer = api.post("batches/", package="x" * 26)
-    assert (answer.status, answer.body["code"]) == (404, "package_unknown")
-
-
 def test_a_launch_after_the_fleet_changed_is_refused(api: Api, package: UpdatePackage) -> None:
     """The review's fingerprint travels with the launch."""
     review = api.post("batches/review/", package=package.public_id).body

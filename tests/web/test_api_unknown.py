@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from packages_app.models import UpdatePackage
 from tests.api import Api
-from tests.factories import make_product
+from tests.factories import make_package, make_product
 
 NOBODY = "x" * 26
 
@@ -62,9 +63,44 @@ def test_a_modules_texts_have_limits(api: Api) -> None:
     assert api.patch(f"modules/{key}/default/", alias="a/b").errors().keys() == {"alias"}
 
 
-def test_groups_are_made_for_products_that_exist(api: Api) -> None:
-    """The field is named."""
-    assert list(api.post("groups/", product_key="nobody", name="north").errors()) == ["product_key"]
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("batches/", {"package": NOBODY}, "package"),
+        ("batches/review/", {"package": NOBODY}, "package"),
+        ("batches/", {"target": "GROUP", "group": NOBODY}, "group"),
+        ("batches/", {"selection": "DYNAMIC", "group": NOBODY}, "group"),
+        ("batches/", {"target": "SPECIFIC", "device_list": NOBODY}, "device_list"),
+        ("batches/", {"target": "SPECIFIC", "device_names": ["nobody"]}, "device_names"),
+        ("batches/", {"kind": "VERIFY", "device_names": ["nobody"]}, "device_names"),
+        ("device-lists/", {"product_key": "nobody", "device_names": ["x"]}, "product_key"),
+        ("devices/", {"product_key": "nobody"}, "product_key"),
+        ("devices/bulk/", {"product_key": "nobody", "devices": [{}]}, "product_key"),
+        ("groups/", {"product_key": "nobody", "name": "north"}, "product_key"),
+        ("modules/", {"product_key": "nobody", "name": "radio"}, "product_key"),
+    ],
+)
+def test_what_a_body_names_and_does_not_exist_is_a_mistake_in_its_field(
+    api: Api, path: str, body: dict[str, Any], field: str
+) -> None:
+    """400: the address is right. Only what the address names is not found."""
+    status = UpdatePackage.Status
+    needs_verification = body.get("kind") == "VERIFY"
+    package = make_package(
+        make_product(), status=status.NOT_VERIFIED if needs_verification else status.VERIFICATION_NOT_REQUIRED
+    )
+    given = {"package": package.public_id, **body} if path == "batches/" else body
+    answer = api.post(path, **given)
+    assert answer.status == 400
+    assert list(answer.errors()) == [field]
+
+
+@pytest.mark.parametrize(("values", "field"), [({"product_key": "nobody"}, "product_key"), ({"module": "x"}, "module")])
+def test_a_package_is_uploaded_for_what_exists(api: Api, values: dict[str, Any], field: str) -> None:
+    """Multipart, with the same errors."""
+    given = {"product_key": make_product().product_key, "name": "meter-fw", "version": "1.1", **values}
+    answer = api.upload("packages/", {"a.bin": b"firmware"}, **given)
+    assert (answer.status, list(answer.errors())) == (400, [field])
 
 
 def test_ten_thousand_members_at_once_are_the_most(api: Api) -> None:

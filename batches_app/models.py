@@ -318,7 +318,7 @@ class Task(models.Model):
 
 
 class TaskEvent(models.Model):
-    """A line of a task's history (rules.md §7): who cancels a million tasks at once writes it on the batch instead."""
+    """A line of a task's history (rules.md §7). A cancel of many writes none: `selectors.history` adds it."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="history", db_index=False)
     at = models.DateTimeField()

@@ -605,7 +605,13 @@ def _reupgrade(task: TaskFacts, event: Event, now: datetime) -> Decision:
         not_before=task.policy.schedule_at if task.policy.schedule_at and task.policy.schedule_at > now else None,
     )
     facts = facts._replace(due_at=_due(facts, now))
-    return Decision(facts, Verdict.APPLIED, (History(EventKind.REUPGRADED, {"actor": event.actor}),))
+    line = History(EventKind.REUPGRADED, {"actor": event.actor, **_end_of(task)})
+    return Decision(facts, Verdict.APPLIED, (line,))
+
+
+def _end_of(task: TaskFacts) -> dict[str, str | int]:
+    """What starts again: a cancel of many leaves no other line of it."""
+    return {} if task.ended_at is None else {"reason": task.reason, "ended_at": task.ended_at.isoformat()}
 
 
 def _connected(task: TaskFacts, _event: Event, now: datetime) -> Decision:

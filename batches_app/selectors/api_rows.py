@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from batches_app.domain.states import TaskStatus
 from batches_app.models import Batch, DeviceList, Task, TaskEvent
+from batches_app.selectors.history import with_ends
 from batches_app.sql.task_pages import Bound, page_keys
 from devices_app.models import Device
 from devices_app.selectors import product_ids
@@ -29,11 +30,12 @@ def tasks() -> QuerySet[Task]:
 
 
 def task(public_id: str) -> Task:
-    """One task with its history as `lines`, oldest first. Two queries. Raises `NotFound`."""
+    """One task with its history as `lines`, oldest first. Two queries, or three. Raises `NotFound`."""
     lines = Prefetch("history", TaskEvent.objects.order_by("pk")[:MAX_HISTORY], to_attr="lines")
-    found = tasks().prefetch_related(lines).filter(public_id=public_id).first()
+    found = tasks().select_related("batch__canceled_by").prefetch_related(lines).filter(public_id=public_id).first()
     if found is None:
         raise NotFound("task_unknown", _("This device update does not exist."))
+    found.lines = with_ends(found, found.lines)
     return found
 
 

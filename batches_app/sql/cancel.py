@@ -1,7 +1,7 @@
 """Statements that end the tasks of a batch a slice of keys at a time; both dialects side by side (hotpath.md, Cancel).
 
 One guarded UPDATE a status and slice: the status in its guard tells which counter the rows leave. No line of history a
-task: reason and time stand on it, and who canceled stands on the batch.
+task: reason and time stand on it, who canceled in the audit, and `selectors.history` adds the line that is shown.
 """
 
 from datetime import datetime

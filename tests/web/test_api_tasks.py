@@ -1,15 +1,23 @@
 """Device updates over the API: lists that stay stable, history, confirm, re-upgrade, cancel."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from batches_app.commands.cancel import cancel_batch, cancel_tasks, cancel_tasks_by_state
+from batches_app.commands.confirm import reupgrade_tasks
 from batches_app.domain.states import EventKind, Reason, TaskStatus
+from batches_app.engine.sweep import finish_scheduled
 from batches_app.models import Batch, Task, TaskEvent
 from batches_app.selectors import api_rows
+from ota_console.audit.actor import Actor
 from tests.api import Api
+from tests.campaign import carry_out_cancel
 from tests.factories import NOW, make_batch, make_device, make_devices, make_package, make_product, make_task
+from tests.play import push_and_record, said, version
 
+LATER = NOW + timedelta(minutes=1)
 STATES = tuple(TaskStatus)
 
 
@@ -60,6 +68,72 @@ def test_the_history_is_told_in_order(api: Api, batch: Batch) -> None:
         ("PUSHED", "NOTIFIED", "2026-03-12T03:00:00Z"),
         ("PROGRESS", "IN_PROGRESS", "2026-03-12T03:00:00Z"),
     ]
+
+
+def told(api: Api, task: Task) -> list[tuple[str, str, object]]:
+    """Kind, status and detail of each line."""
+    lines = api.get(f"tasks/{task.public_id}/").body["history"]
+    return [(line["kind"], line["status"], line["detail"]) for line in lines]
+
+
+def ended(reason: Reason, actor: str) -> tuple[str, str, object]:
+    return "ENDED", "CANCELED", {"reason": reason, "actor": actor}
+
+
+def test_the_history_of_a_canceled_batch_says_who_and_when(api: Api, batch: Batch) -> None:
+    """rules.md §7: one row per change of state; the slices of a cancel store none (decision 0009)."""
+    task = make_task(batch, make_device(batch.product))
+    push_and_record(batch)
+    cancel_batch(batch=batch.public_id, actor=Actor(None, "ann"), now=NOW)
+    carry_out_cancel(batch, LATER)
+    assert told(api, task)[1:] == [ended(Reason.BATCH_CANCELED, "ann")]
+    assert api.get(f"tasks/{task.public_id}/").body["history"][1]["at"] == "2026-03-12T03:01:00Z"
+
+
+def test_two_cancels_of_one_batch_are_told_apart(api: Api, batch: Batch) -> None:
+    """Who canceled last did not cancel everything."""
+    queued = make_task(batch, make_device(batch.product))
+    upgrading = make_task(batch, make_device(batch.product), TaskStatus.IN_PROGRESS)
+    asked: dict[str, Any] = {"batch": batch.public_id, "states": [TaskStatus.QUEUED]}
+    cancel_tasks_by_state(**asked, actor=Actor(None, "ann"), now=NOW)
+    carry_out_cancel(batch, NOW)
+    cancel_batch(batch=batch.public_id, actor=Actor(None, "bob"), now=LATER)
+    carry_out_cancel(batch, LATER)
+    assert told(api, queued) == [ended(Reason.CANCELED_BY_OPERATOR, "ann")]
+    assert told(api, upgrading) == [ended(Reason.BATCH_CANCELED, "bob")]
+
+
+def test_a_finish_time_has_no_actor(api: Api, batch: Batch) -> None:
+    """Nobody canceled."""
+    Batch.objects.update(finish_at=NOW)
+    task = make_task(batch, make_device(batch.product))
+    finish_scheduled(now=NOW)
+    carry_out_cancel(batch, NOW)
+    assert told(api, task) == [("ENDED", "CANCELED", {"reason": Reason.SCHEDULE_ENDED})]
+
+
+def test_an_end_that_is_stored_is_told_once(api: Api, batch: Batch) -> None:
+    """A cancel of single devices writes its line; a late success comes after the end."""
+    single, many = (make_task(batch, make_device(batch.product), TaskStatus.NOTIFIED) for _ in range(2))
+    cancel_tasks(tasks=[single.public_id], actor=Actor(None, "ann"), now=NOW)
+    assert told(api, single) == [ended(Reason.CANCELED_BY_OPERATOR, "ann")]
+    cancel_batch(batch=batch.public_id, actor=Actor(None, "bob"), now=NOW)
+    carry_out_cancel(batch, NOW)
+    assert many.device is not None
+    said(version(many.device, "2.0"), at=LATER)
+    assert [kind for kind, _, _ in told(api, many)] == ["ENDED", "LATE_SUCCESS"]
+
+
+def test_an_end_before_a_reupgrade_is_told_too(api: Api, batch: Batch) -> None:
+    """The re-upgrade resets the task, so its own line keeps what it was."""
+    task = make_task(batch, make_device(batch.product))
+    asked: dict[str, Any] = {"batch": batch.public_id, "states": [TaskStatus.QUEUED]}
+    cancel_tasks_by_state(**asked, actor=Actor(None, "ann"), now=NOW)
+    carry_out_cancel(batch, NOW)
+    reupgrade_tasks(tasks=[task.public_id], actor=Actor(None, "bob"), now=LATER)
+    lines = told(api, task)
+    assert lines[0] == ended(Reason.CANCELED_BY_OPERATOR, "ann")
+    assert [(kind, status) for kind, status, _ in lines[1:]] == [("REUPGRADED", "QUEUED")]
 
 
 def test_the_update_of_a_deleted_device_keeps_its_name(api: Api, batch: Batch) -> None:

@@ -12,9 +12,10 @@ from typing import Final, Generic, TypeVar
 from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
+from batches_app.domain.states import FAILED, QUEUED, Reason
 from batches_app.engine.launch import launch_once
 from batches_app.engine.steps import again
-from batches_app.models import Batch, BatchCounts
+from batches_app.models import Batch, BatchCounts, Task
 from tests.factories import NOW
 from tests.servers import wait_until
 
@@ -151,3 +152,12 @@ def writes_slices(batch: Batch) -> Callable[[], None]:
 def counters_locked(batch: Batch) -> AbstractContextManager[None]:
     """Who has written tasks of the batch waits, with all that it has locked, before it counts them."""
     return rows_locked(BatchCounts.objects.filter(batch=batch))
+
+
+def assert_one_lane_each(device_count: int) -> None:
+    """Of two batches over these devices, each device is in one, and failed in the other as its conflict."""
+    assert Task.objects.count() == 2 * device_count
+    waiting = Task.objects.filter(status=QUEUED)
+    lost = Task.objects.filter(status=FAILED, reason=Reason.CONFLICT)
+    assert waiting.values("device").distinct().count() == waiting.count() == lost.count() == device_count
+    assert all(task.blocker is not None and task.blocker.device_id == task.device_id for task in lost)

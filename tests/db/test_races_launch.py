@@ -20,7 +20,7 @@ from batches_app.engine.ingest import IngestResult
 from batches_app.engine.launch import launch_once
 from batches_app.engine.steps import again
 from batches_app.models import Batch, Task
-from devices_app.models import Device, Module, Product
+from devices_app.models import Device, Product
 from packages_app.models import UpdatePackage
 from tests.campaign import OPERATOR, OVERWRITE, start
 from tests.factories import (
@@ -31,7 +31,6 @@ from tests.factories import (
     make_package,
     make_product,
     make_task,
-    set_version,
 )
 from tests.play import (
     assert_counters_are_true,
@@ -43,7 +42,7 @@ from tests.play import (
     task_of,
     version,
 )
-from tests.races import Side, all_at_once, counters_locked, race, writes_slices
+from tests.races import Side, all_at_once, assert_one_lane_each, counters_locked, race, writes_slices
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -205,36 +204,6 @@ def test_of_two_launches_over_the_same_devices_each_device_follows_one(
 
     all_at_once(*[partial(slices, batch) for batch in (*batches, *batches)])
     assert_one_lane_each(60)
-
-
-def assert_one_lane_each(device_count: int) -> None:
-    assert Task.objects.count() == 2 * device_count
-    waiting = Task.objects.filter(status=QUEUED)
-    lost = Task.objects.filter(status=FAILED, reason=Reason.CONFLICT)
-    assert waiting.values("device").distinct().count() == waiting.count() == lost.count() == device_count
-    assert all(task.blocker is not None and task.blocker.device_id == task.device_id for task in lost)
-
-
-def test_the_mixed_case_of_lanes_cannot_slip_through(product: Product, package: UpdatePackage) -> None:
-    """Launch slices lock the device rows in id order, so that the mixed case cannot slip through (rules.md §7).
-
-    No constraint could refuse it: one module in multi-module mode beside another one without it.
-    """
-    devices = make_devices(product, 40)
-    mcu = Module.objects.create(product=product, name="MCU", created_at=NOW)
-    for device in devices:
-        set_version(device, "1.0", mcu)
-    batches = [start(package, NOW), start(make_package(product, module=mcu), NOW, is_multi_module=True)]
-    for batch in batches:
-        launch_once(batch_id=batch.pk, now=NOW)
-    with counters_locked(batches[0]):
-        first = Side(writes_slices(batches[0]))
-        first.wait_until_blocked()
-        second = Side(writes_slices(batches[1]))
-        second.wait_until_blocked()
-    first.finish()
-    second.finish()
-    assert_one_lane_each(40)
 
 
 def test_a_launch_and_a_reupgrade_share_no_lane(product: Product, device: Device, package: UpdatePackage) -> None:

@@ -1,6 +1,7 @@
 """rules.md §7 "Matching and creating", each rule under its own words.
 
-This file is long because it is one thing: the rules of one heading of rules.md §7, each under its own words.
+This file is long because it is one thing: the rules of one heading of rules.md §7, each under its own words. The line
+about launch slices needs PostgreSQL and stands in `test_rules_7_launch_slices.py`.
 """
 
 from datetime import timedelta

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batches_app.commands.cancel import cancel_tasks, cancel_tasks_by_state
+from batches_app.commands.cancel import cancel_batch, cancel_tasks, cancel_tasks_by_state
 from batches_app.commands.confirm import confirm_tasks, reupgrade_tasks
 from batches_app.commands.delete_device import delete_device
 from batches_app.commands.edit import BatchEdit, edit_batch
@@ -29,13 +29,14 @@ from batches_app.domain.states import (
     TaskStatus,
 )
 from batches_app.models import Batch, Task, TaskEvent
+from batches_app.selectors import api_rows
 from devices_app.commands.products import delete_product
 from devices_app.models import Device, DeviceLogEntry, Product
 from devices_app.protocol.parsing import parse
 from ota_console.core.errors import Conflict
 from packages_app.commands.delete import delete_package
 from packages_app.models import UpdatePackage
-from tests.campaign import DYNAMIC, OPERATOR, launch, match, start
+from tests.campaign import DYNAMIC, OPERATOR, carry_out_cancel, launch, match, start
 from tests.factories import (
     NOW,
     make_batch,
@@ -448,6 +449,18 @@ def test_history_has_one_row_per_change_and_per_quarter_of_progress(device: Devi
         (EventKind.PROGRESS, IN_PROGRESS),  # 100
         (EventKind.VERSION, SUCCEEDED),
     ]
+
+
+def test_the_end_by_a_cancel_of_many_is_told_though_no_row_is_stored(device: Device, package: UpdatePackage) -> None:
+    """History: one row per change of state: made when it is shown (decision 0009; more in `test_api_tasks`)."""
+    batch = launch(package, NOW)
+    task = task_of(batch, device)
+    cancel_batch(batch=batch.public_id, actor=OPERATOR, now=NOW)
+    carry_out_cancel(batch, NOW + minutes(1))
+    assert history(task) == []
+    (line,) = getattr(api_rows.task(task.public_id), "lines")  # noqa: B009 a prefetched attribute
+    assert (line.at, line.kind, line.status) == (NOW + minutes(1), EventKind.ENDED, CANCELED)
+    assert line.detail == {"reason": Reason.BATCH_CANCELED, "actor": "operator"}
 
 
 def test_a_version_report_that_changes_nothing_of_the_task_has_a_row_too(

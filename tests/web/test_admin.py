@@ -1,15 +1,18 @@
 """The admin shows every model and changes none of ours."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from rest_framework.authtoken.models import Token
 
 from batches_app.domain.states import Reason, TaskStatus
 from batches_app.models import DeviceList, DeviceListEntry, MatchRequest, Task, TaskEvent
@@ -100,6 +103,39 @@ def test_secrets_are_not_shown(client: Client) -> None:
     product = Product.objects.get()
     for row in (product, product.devices.get()):
         assert SECRET not in client.get(address(type(row), "change", row.pk)).content.decode()
+
+
+def test_tokens_are_listed_without_their_keys_and_cannot_be_changed(client: Client) -> None:
+    """Who reads a key may use it; a token made here would be one that nobody was asked a password for."""
+    token = Token.objects.create(user=make_user("program"))
+    shown = client.get(reverse("admin:authtoken_tokenproxy_changelist"), {"q": "program"})
+    assert shown.status_code == 200
+    assert "program" in shown.content.decode()
+    assert token.key not in shown.content.decode()
+    assert client.get(reverse("admin:authtoken_tokenproxy_add")).status_code == 403
+    for page in ("change", "delete"):
+        address = reverse(f"admin:authtoken_tokenproxy_{page}", args=[token.user_id])
+        assert client.post(address, {"user": token.user_id, "post": "yes"}).status_code in (302, 403)
+    assert Token.objects.get() == token
+
+
+def test_a_token_is_revoked_by_the_command_that_the_docs_name(client: Client) -> None:
+    """The old one is refused at once."""
+    old = Token.objects.create(user=make_user("program"))
+    call_command("drf_create_token", "--reset", "program", stdout=StringIO())
+    answer = client.get("/api/v1/products/", headers={"Authorization": f"Token {old.key}"})
+    assert answer.status_code == 401
+    assert Token.objects.get().key != old.key
+
+
+def test_only_people_and_groups_can_be_added_in_the_admin(client: Client) -> None:
+    """Everything else is read-only for now."""
+    addable = {
+        model.__name__
+        for model in admin.site._registry
+        if client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")).status_code == 200
+    }
+    assert addable == {"User", "Group"}
 
 
 def test_a_long_list_is_not_counted_to_its_end() -> None:

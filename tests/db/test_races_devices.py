@@ -9,6 +9,7 @@ import pytest
 
 from batches_app.commands.cancel import cancel_batch
 from batches_app.commands.delete_device import delete_device
+from batches_app.commands.device_access import set_device_enabled
 from batches_app.domain.states import (
     CANCELED,
     FAILED,
@@ -210,6 +211,25 @@ def test_a_deleted_device_and_its_report(device: Device, package: UpdatePackage)
     assert (task.status, task.reason) == (CANCELED, Reason.DEVICE_DELETED)
     assert settled.acknowledged == [message]
     assert DropCount.objects.get().reason == "unknown_device"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_device_that_connects_while_it_is_disabled_stays_out(
+    device: Device, package: UpdatePackage, *, is_first: bool
+) -> None:
+    """Whoever commits first: it is offline, its update waits, and the broker is told."""
+    Device.objects.filter(pk=device.pk).update(is_online=False)
+    task = make_task(make_batch(package), device, is_offline=True, due_at=None)
+    disable = partial(set_device_enabled, device=device.public_id, is_enabled=False, actor=OPERATOR, now=LATER)
+    connect = partial(said, connected(device, "new"), at=LATER)
+    if is_first:
+        _, result = race(disable, connect)
+        assert [topic for topic, _ in result.replies] == [topics.session_end(device.product.product_key, device.name)]
+    else:
+        race(connect, disable)
+    task.refresh_from_db()
+    device.refresh_from_db()
+    assert (device.is_enabled, device.is_online, task.is_offline, task.due_at) == (False, False, True, None)
 
 
 @pytest.mark.parametrize("status", [QUEUED, NOTIFIED])

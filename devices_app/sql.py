@@ -67,17 +67,34 @@ def update_presence(rows: Sequence[Mapping[str, Any]]) -> int:
     )
 
 
-def upsert_versions(rows: Sequence[tuple[int, int, str, str]], now: datetime) -> None:
-    """Store changed versions: (device id, module id, new version, previous version)."""
+VERSION_COLUMNS: Final = (("device_id", "bigint"), ("module_id", "bigint"), ("version", "text"), ("previous", "text"))
+
+
+def update_versions(rows: Sequence[tuple[int, int, str, str]], now: datetime) -> None:
+    """Store versions that differ from those that these devices reported before: device, module, new, previous.
+
+    The devices are locked. Looking for a conflict, as `insert_versions` does, costs twice as much (hot path).
+    """
     if not rows:
         return
-    columns = (("device_id", "bigint"), ("module_id", "bigint"), ("version", "text"), ("previous", "text"))
-    source = row_source(columns, list(zip(*rows, strict=True)))
+    source = row_source(VERSION_COLUMNS, list(zip(*rows, strict=True)))
+    bulk_execute(
+        "UPDATE devices_app_moduleversion SET version = x.version, previous_version = x.previous, reported_at = %s "
+        f"FROM {source.text} WHERE devices_app_moduleversion.device_id = x.device_id "
+        "AND devices_app_moduleversion.module_id = x.module_id",
+        (time_text(now), *source.parameters),
+    )
+
+
+def insert_versions(rows: Sequence[tuple[int, int, str, str]], now: datetime) -> None:
+    """Store first versions of modules of devices, or their later ones: as `update_versions`."""
+    if not rows:
+        return
+    source = row_source(VERSION_COLUMNS, list(zip(*rows, strict=True)))
     cast = "::timestamptz" if is_postgresql() else ""
     bulk_execute(
         "INSERT INTO devices_app_moduleversion (device_id, module_id, version, previous_version, reported_at) "
-        f"SELECT x.device_id, x.module_id, x.version, x.previous, %s{cast} "
-        f"FROM {source.text} WHERE true "
+        f"SELECT x.device_id, x.module_id, x.version, x.previous, %s{cast} FROM {source.text} WHERE true "
         "ON CONFLICT (device_id, module_id) DO UPDATE SET version = excluded.version, "
         "previous_version = excluded.previous_version, reported_at = excluded.reported_at",
         (time_text(now), *source.parameters),

@@ -8,7 +8,7 @@ framework. Source: the seed page; rules.md §2 (table), §3 (finish time), §5 (
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 LEASE: Final = timedelta(seconds=30)
 """How long a claim for a push stands.
@@ -312,8 +312,9 @@ def _refuse(code: str) -> Callable[[TaskFacts, Event, datetime], Decision]:
     return rule
 
 
-def _end(task: TaskFacts, status: TaskStatus, reason: Reason, text: str, now: datetime) -> TaskFacts:
+def _end(task: TaskFacts, status: TaskStatus, reason: Reason, text: str, now: datetime, **more: Any) -> TaskFacts:
     return task._replace(
+        **more,
         status=status,
         reason=reason,
         reason_text=text,
@@ -348,7 +349,7 @@ def _confirm(task: TaskFacts, event: Event, now: datetime) -> Decision:
 
 
 def _succeed(task: TaskFacts, version: str, now: datetime) -> Decision:
-    facts = _end(task, SUCCEEDED, Reason.NONE, "", now)._replace(progress=100)
+    facts = _end(task, SUCCEEDED, Reason.NONE, "", now, progress=100)
     return Decision(facts, Verdict.APPLIED, (History(EventKind.VERSION, {"version": version}),))
 
 
@@ -379,11 +380,10 @@ def _source_changed(task: TaskFacts, current_version: str, now: datetime) -> Dec
     return Decision(facts, Verdict.APPLIED, (line,))
 
 
-def _hand_out(task: TaskFacts, current_version: str, push_no: int) -> TaskFacts:
+def _source_of(task: TaskFacts, current_version: str) -> str:
     """The first hand-out of an attempt fixes the source version (rules.md §7)."""
     starts_attempt = task.status == QUEUED or task.is_retry_pending
-    source = current_version if starts_attempt and current_version else task.source_version
-    return task._replace(push_no=push_no, source_version=source)
+    return current_version if starts_attempt and current_version else task.source_version
 
 
 def _push_due(task: TaskFacts, event: Event, now: datetime) -> Decision:
@@ -394,8 +394,12 @@ def _push_due(task: TaskFacts, event: Event, now: datetime) -> Decision:
         return _succeed(task, event.current_version, now)
     if not _may_start_from(task, event.current_version):
         return _source_changed(task, event.current_version, now)
-    facts = _hand_out(task, event.current_version, task.push_no + 1)._replace(
-        lease_until=now + LEASE, is_retry_pending=False, not_before=None
+    facts = task._replace(
+        push_no=task.push_no + 1,
+        source_version=_source_of(task, event.current_version),
+        lease_until=now + LEASE,
+        is_retry_pending=False,
+        not_before=None,
     )
     return Decision(facts, Verdict.APPLIED)
 
@@ -407,25 +411,22 @@ def _notify_deadline(task: TaskFacts, now: datetime) -> datetime | None:
     return now + timedelta(minutes=minutes)
 
 
-def _notified(task: TaskFacts, now: datetime) -> TaskFacts:
-    if task.status == IN_PROGRESS:
-        return task._replace(notified_at=task.notified_at or now)
-    left = None
-    if task.is_offline and task.policy.notify_timeout_minutes is not None:
-        left = task.policy.notify_timeout_minutes * 60
-    return task._replace(
-        status=NOTIFIED,
-        notified_at=task.notified_at or now,
-        deadline_at=_notify_deadline(task, now),
-        notify_seconds_left=left,
-    )
+def _notified(task: TaskFacts, now: datetime, **changes: Any) -> TaskFacts:
+    """Pushed, unless it is Upgrading already; with these other changes."""
+    changes["notified_at"] = task.notified_at or now
+    if task.status != IN_PROGRESS:
+        is_timed = task.is_offline and task.policy.notify_timeout_minutes is not None
+        changes["status"] = NOTIFIED
+        changes["deadline_at"] = _notify_deadline(task, now)
+        changes["notify_seconds_left"] = (task.policy.notify_timeout_minutes or 0) * 60 if is_timed else None
+    return task._replace(**changes)
 
 
 def _acknowledged(task: TaskFacts, event: Event, now: datetime) -> Decision:
     assert isinstance(event, PushAcknowledged)
     if task.lease_until is None or task.push_no != event.push_no:
         return _ignored(task)
-    facts = _notified(task._replace(lease_until=None, due_at=None), now)
+    facts = _notified(task, now, lease_until=None, due_at=None)
     return Decision(facts, Verdict.APPLIED, (History(EventKind.PUSHED, {"push_no": event.push_no}),))
 
 
@@ -448,10 +449,13 @@ def _pulled(task: TaskFacts, event: Event, now: datetime) -> Decision:
     if not _may_start_from(task, event.current_version):
         return _source_changed(task, event.current_version, now)
     is_retry = task.is_retry_pending and (task.not_before is None or now >= task.not_before)
-    facts = _hand_out(task, event.current_version, task.push_no + 1 if is_retry else max(task.push_no, 1))
+    handed_out = task._replace(
+        push_no=task.push_no + 1 if is_retry else max(task.push_no, 1),
+        source_version=_source_of(task, event.current_version),
+    )
     if is_retry or not task.is_retry_pending:
-        facts = facts._replace(due_at=None, lease_until=None, is_retry_pending=False, not_before=None)
-    facts = _notified(facts, now)
+        handed_out = handed_out._replace(due_at=None, lease_until=None, is_retry_pending=False, not_before=None)
+    facts = _notified(handed_out, now)
     return Decision(facts, Verdict.APPLIED, (History(EventKind.PULLED, {"push_no": facts.push_no}),))
 
 
@@ -461,28 +465,27 @@ def _progress(task: TaskFacts, event: Event, now: datetime) -> Decision:
         return _recorded(task, event, now)
     before = -1 if task.progress is None else task.progress
     step = max(before, event.step)
-    facts = task._replace(progress=step, progress_text=event.text, progress_at=now, due_at=None)
+    changes: dict[str, Any] = {"progress": step, "progress_text": event.text, "progress_at": now, "due_at": None}
     if task.is_retry_pending:  # the device goes on by itself: the waiting retry is dropped, the attempt kept
-        facts = facts._replace(is_retry_pending=False, not_before=None)
+        changes |= {"is_retry_pending": False, "not_before": None}
     lines: tuple[History, ...] = ()
     if task.status != IN_PROGRESS:
-        facts = _start_upgrading(facts, now)
+        changes |= _start_of_upgrade(task, now)
     if task.status != IN_PROGRESS or step // 25 > before // 25:
         lines = (History(EventKind.PROGRESS, {"step": step}),)
-    return Decision(facts, Verdict.APPLIED, lines)
+    return Decision(task._replace(**changes), Verdict.APPLIED, lines)
 
 
-def _start_upgrading(task: TaskFacts, now: datetime) -> TaskFacts:
+def _start_of_upgrade(task: TaskFacts, now: datetime) -> dict[str, Any]:
     """The timer starts at the task's first progress report and is never restarted (seed)."""
     first = task.first_progress_at or now
-    deadline = None if task.timeout_minutes is None else first + timedelta(minutes=task.timeout_minutes)
-    return task._replace(
-        status=IN_PROGRESS,
-        first_progress_at=first,
-        deadline_at=deadline,
-        notify_seconds_left=None,
-        notified_at=task.notified_at or now,
-    )
+    return {
+        "status": IN_PROGRESS,
+        "first_progress_at": first,
+        "deadline_at": None if task.timeout_minutes is None else first + timedelta(minutes=task.timeout_minutes),
+        "notify_seconds_left": None,
+        "notified_at": task.notified_at or now,
+    }
 
 
 def _is_after_finish(task: TaskFacts, moment: datetime) -> bool:
@@ -494,7 +497,7 @@ def _fail(task: TaskFacts, reason: Reason, text: str, detail: dict[str, str | in
     failure = History(EventKind.FAILURE, {"reason": reason, **detail})
     next_try = now + timedelta(minutes=task.policy.retry_interval_minutes)
     if task.attempt >= task.policy.retry_limit or _is_after_finish(task, next_try):
-        facts = _end(task, FAILED, reason, text, now)._replace(notified_at=task.notified_at or now)
+        facts = _end(task, FAILED, reason, text, now, notified_at=task.notified_at or now)
         return Decision(facts, Verdict.APPLIED, (failure,))
     facts = task._replace(
         attempt=task.attempt + 1,

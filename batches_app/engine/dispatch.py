@@ -52,8 +52,7 @@ MAX_UNRECORDED: Final = 3 * UNLIMITED_GRANT
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(NamedTuple):
     """A claimed push, ready to be published."""
 
     token: PushToken

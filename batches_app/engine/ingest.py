@@ -254,14 +254,15 @@ class _Ingest:
                     self.moves.apply(task, _reported(task, *change))
 
     def _store_versions(self) -> None:
-        last = [(device, module, *changes[-1]) for (device, module), changes in sorted(self.changes.items())]
-        sql.upsert_versions(last, self.now)
+        by_key = sorted(self.changes.items())
+        sql.update_versions([(*key, *changes[-1]) for key, changes in by_key if changes[0].previous], self.now)
+        sql.insert_versions([(*key, *changes[-1]) for key, changes in by_key if not changes[0].previous], self.now)
         by_id = self.arrivals.by_id
         told = [
             events.version_changed(
                 device=by_id[device].public_id, module=module, version=change.version, previous=change.previous
             )
-            for (device, module), changes in sorted(self.changes.items())
+            for (device, module), changes in by_key
             for change in changes
         ]
         outbox.append(events=told, now=self.now)

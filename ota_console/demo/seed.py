@@ -96,7 +96,7 @@ def _versions(product: Product, module_name: str, versions: tuple[str, ...], now
     known = ModuleVersion.objects.filter(module=module).values("device")
     unknown = Device.objects.filter(product=product).exclude(pk__in=known).order_by("pk").values_list("pk", flat=True)
     rows = [(pk, module.pk, versions[number % len(versions)], "") for number, pk in enumerate(unknown)]
-    sql.upsert_versions(rows, now)
+    sql.insert_versions(rows, now)
 
 
 def _group(product: Product, actor: Actor, now: datetime) -> None:

@@ -17,8 +17,6 @@ REMEMBERED_MESSAGES: Final = 4 * RECEIVE_MAXIMUM
 """Committed messages whose acknowledgement the broker may have missed are among the last `RECEIVE_MAXIMUM`; the rest is
 slack for brokers without that limit."""
 FINGERPRINT_BYTES: Final = 6
-_NAME_IN_SYS: Final = 3
-"""`/sys/{product key}/{device name}/…`; all other topics end in the device's name."""
 
 
 class Received(NamedTuple):
@@ -39,11 +37,12 @@ def fingerprint(message: Received) -> bytes:
 
 
 def partition_of(topic: str, count: int) -> int:
-    """Which of `count` workers applies a message: one device's messages all go to the same, in their order."""
-    names = topic.split("/")
-    is_system_topic = len(names) > _NAME_IN_SYS and names[1] == "sys"
-    device_name = names[_NAME_IN_SYS] if is_system_topic else names[-1]
-    return crc32(device_name.encode("utf-8", "surrogatepass")) % count
+    """Which of `count` workers applies a message: one device's messages all go to the same, in their order.
+
+    `/sys/{product key}/{device name}/…`; all other topics end in the device's name. Good for one process.
+    """
+    name = topic.split("/", 4)[3:4] if topic.startswith("/sys/") else topic.rsplit("/", 1)[-1:]
+    return hash(name[0]) % count if name else 0
 
 
 class AcknowledgementOrder:

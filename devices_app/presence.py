@@ -7,7 +7,7 @@ session, so that a late disconnect after a take-over is ignored. Must not know t
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from devices_app import sql
 from devices_app.models import Device
@@ -42,17 +42,26 @@ class Connection:
     ask_at: datetime | None
 
 
+class Sender(NamedTuple):
+    """Who sent a message, as its row was when it was read, without a lock."""
+
+    id: int
+    public_id: str
+    product_id: int
+    name: str
+    is_enabled: bool
+    is_online: bool
+    session: str
+    last_seen_at: datetime | None
+
+
 DeviceKey = tuple[str, str]
 """How a device is named on the wire: product key and device name."""
 
 
-def find(keys: Collection[DeviceKey]) -> dict[DeviceKey, Connection]:
+def find(keys: Collection[DeviceKey]) -> dict[DeviceKey, Sender]:
     """Read by names, without a lock; unknown devices are missing."""
-    found = {}
-    for product_key, *columns in sql.read_connections(keys):
-        connection = Connection(*columns)
-        found[product_key, connection.name] = connection
-    return found
+    return {(row[0], row[4]): Sender(*row[1:]) for row in sql.read_senders(keys)}
 
 
 def lock_connections(ids: Iterable[int]) -> dict[int, Connection]:
@@ -60,7 +69,7 @@ def lock_connections(ids: Iterable[int]) -> dict[int, Connection]:
     return {row[0]: Connection(*row) for row in sql.lock_connections(ids)}
 
 
-def is_stale(connection: Connection, now: datetime) -> bool:
+def is_stale(connection: Connection | Sender, now: datetime) -> bool:
     """A message from it has to be written down: it counts as offline, or was not seen for a while."""
     seen = connection.last_seen_at
     is_known = connection.is_online and connection.session != DOUBTFUL

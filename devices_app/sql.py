@@ -24,15 +24,18 @@ CONNECTION_COLUMNS: Final = (
     *(name for name, _ in PRESENCE_COLUMNS),
 )
 """A device's row as far as its connection is concerned."""
+SENDER_COLUMNS: Final = ("id", "public_id", "product_id", "name", "is_enabled", "is_online", "session", "last_seen_at")
+"""What tells who sent a message, and whether its row has to be written."""
 _CONNECTION: Final = ", ".join(f"d.{name}" for name in CONNECTION_COLUMNS)
+_SENDER: Final = ", ".join(f"d.{name}" for name in SENDER_COLUMNS)
 
 
-def read_connections(keys: Collection[tuple[str, str]]) -> list[tuple[Any, ...]]:
-    """By (product key, device name), without a lock: the product key and the `CONNECTION_COLUMNS` of all that exist."""
+def read_senders(keys: Collection[tuple[str, str]]) -> list[tuple[Any, ...]]:
+    """By (product key, device name), without a lock: the product key and the `SENDER_COLUMNS` of all that exist."""
     by_name = [(device_name, product_key) for product_key, device_name in keys]
     source = row_source(RESOLVE_COLUMNS, list(zip(*by_name, strict=True)))
     statement = (
-        f"SELECT p.product_key, {_CONNECTION} FROM {source.text} "
+        f"SELECT p.product_key, {_SENDER} FROM {source.text} "
         "JOIN devices_app_product p ON p.product_key = x.pk "
         "JOIN devices_app_device d ON d.product_id = p.id AND d.name = x.dn"
     )

@@ -29,16 +29,16 @@ class Arrivals:
         self._now = now
         keys = {(m.product_key, m.device_name) for m in messages if m.product_key}
         self._devices = presence.find(keys) if keys else {}
-        self.by_id = {connection.id: connection for connection in self._devices.values()}
+        self.by_id = {sender.id: sender for sender in self._devices.values()}
         self.activated: list[presence.Connection] = []
 
-    def find(self, message: Inbound) -> presence.Connection | None:
-        """The sender as it is now; None: unknown."""
+    def find(self, message: Inbound) -> presence.Sender | None:
+        """The sender; None: unknown."""
         return self._devices.get((message.product_key, message.device_name))
 
     def move(self, known: Iterable[Known]) -> dict[int, Move]:
         """Lock and write the devices whose row changes; what follows for their tasks, by `id` of the message."""
-        stale = {device_id for device_id, found in self.by_id.items() if presence.is_stale(found, self._now)}
+        stale = {device_id for device_id, sender in self.by_id.items() if presence.is_stale(sender, self._now)}
         touched = {device_id for message, device_id in known if device_id in stale or isinstance(message, NEEDS_LOCK)}
         if not touched:
             return {}
@@ -64,7 +64,7 @@ class Arrivals:
         return presence.after_message(was, self._now)
 
     def _write(self, before: dict[int, presence.Connection], after: dict[int, presence.Connection]) -> None:
-        changed = [connection for connection in after.values() if connection != before[connection.id]]
+        changed = [connection for connection in after.values() if connection is not before[connection.id]]
         presence.write(changed)
         outbox.append(
             events=[
@@ -75,4 +75,3 @@ class Arrivals:
             now=self._now,
         )
         self.activated = [c for c in changed if c.activated_at != before[c.id].activated_at]
-        self.by_id.update(after)

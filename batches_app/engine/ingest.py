@@ -105,17 +105,17 @@ class _Ingest:
 
     def _from_known_device(self, message: Inbound) -> Known | None:
         """The message with its sender; None where there is nothing to apply."""
-        connection = self.arrivals.find(message)
+        sender = self.arrivals.find(message)
         if isinstance(message, Echo):
             return None
         if isinstance(message, Dropped):
-            self.log.drop(None if connection is None else connection.id, message.reason.value, message.detail)
-        elif connection is None:
+            self.log.drop(None if sender is None else sender.id, message.reason.value, message.detail)
+        elif sender is None:
             self.log.drop(None, "unknown_device")
-        elif not connection.is_enabled and not isinstance(message, Presence):
-            self.log.drop(connection.id, "device_disabled")
+        elif not sender.is_enabled and not isinstance(message, Presence):
+            self.log.drop(sender.id, "device_disabled")
         else:
-            return message, connection.id
+            return message, sender.id
         return None
 
     # --- rows --------------------------------------------------------------------------------------------------------
@@ -136,102 +136,102 @@ class _Ingest:
 
     # --- one message -------------------------------------------------------------------------------------------------
 
-    def _one(self, message: Inbound, connection: presence.Connection) -> None:
+    def _one(self, message: Inbound, sender: presence.Sender) -> None:
         match message:
             case ProgressReport():
-                self._progress(message, connection)
+                self._progress(message, sender)
             case VersionReport():
-                self._version(connection, message.module, message.version)
+                self._version(sender, message.module, message.version)
             case PullRequest():
-                self._pull(message, connection)
+                self._pull(message, sender)
             case LegacyRequest():
-                self._version(connection, payloads.DEFAULT_MODULE, message.version)
-                self._legacy_pull(message, connection)
+                self._version(sender, payloads.DEFAULT_MODULE, message.version)
+                self._legacy_pull(message, sender)
             case FileDownload():
-                self._download(message, connection)
-            case Presence(is_connect=True) if not connection.is_enabled:  # let in before it was disabled
+                self._download(message, sender)
+            case Presence(is_connect=True) if not sender.is_enabled:  # let in before it was disabled
                 self.replies.append((topics.session_end(message.product_key, message.device_name), b""))
 
-    def _module(self, connection: presence.Connection, name: str) -> int | None:
+    def _module(self, sender: presence.Sender, name: str) -> int | None:
         try:
-            return self.modules.find_or_create(connection.product_id, name)
+            return self.modules.find_or_create(sender.product_id, name)
         except TooManyModules:
-            self.log.drop(connection.id, "too_many_modules", name)
+            self.log.drop(sender.id, "too_many_modules", name)
             return None
 
-    def _open_task(self, connection: presence.Connection, module_id: int | None) -> LockedTask | None:
+    def _open_task(self, sender: presence.Sender, module_id: int | None) -> LockedTask | None:
         """The unfinished task that holds the device's lane for this module; the database keeps it at most one."""
-        for task in self.tasks[connection.id]:
+        for task in self.tasks[sender.id]:
             if task.module_id == module_id and task.facts.status < SUCCEEDED:
                 return task
         return None
 
-    def _progress(self, message: ProgressReport, connection: presence.Connection) -> None:
-        module_id = self.modules.find(connection.product_id, message.module)
+    def _progress(self, message: ProgressReport, sender: presence.Sender) -> None:
+        module_id = self.modules.find(sender.product_id, message.module)
         if module_id is None:
-            self.log.drop(connection.id, "unknown_module", message.module)
+            self.log.drop(sender.id, "unknown_module", message.module)
             return
-        task = self._open_task(connection, module_id)
+        task = self._open_task(sender, module_id)
         is_failure = message.step < 0
         if task is None:
             if is_failure:
-                self.log.note(connection.id, "failure_without_update", f"{message.step} {message.desc}")
+                self.log.note(sender.id, "failure_without_update", f"{message.step} {message.desc}")
             return
         event = DeviceFailure(message.step, message.desc) if is_failure else Progress(message.step, message.desc)
         if self.moves.apply(task, event).verdict is Verdict.RECORDED:
             reason = "failure_recorded" if is_failure else "progress_recorded"
-            self.log.note(connection.id, reason, f"{message.step} {message.desc}")
+            self.log.note(sender.id, reason, f"{message.step} {message.desc}")
 
-    def _version(self, connection: presence.Connection, module: str, version: str) -> None:
-        module_id = self._module(connection, module)
+    def _version(self, sender: presence.Sender, module: str, version: str) -> None:
+        module_id = self._module(sender, module)
         if module_id is None:
             return
-        key = (connection.id, module_id)
+        key = (sender.id, module_id)
         previous = self.versions.get(key, "")
         if version != previous:
             self.versions[key] = version
             self.changes[key].append(Change(version, previous))
-        for task in self.tasks[connection.id]:
+        for task in self.tasks[sender.id]:
             if task.module_id != module_id:
                 continue
             if self.moves.apply(task, _reported(task, version, previous)).verdict is Verdict.RECORDED:
-                self.log.note(connection.id, "version_recorded", version)
+                self.log.note(sender.id, "version_recorded", version)
 
-    def _pull(self, message: PullRequest, connection: presence.Connection) -> None:
+    def _pull(self, message: PullRequest, sender: presence.Sender) -> None:
         topic = topics.firmware_get_reply(message.product_key, message.device_name)
-        module_id = self.modules.find(connection.product_id, message.module)
-        task = self._hand_out(connection, module_id)
+        module_id = self.modules.find(sender.product_id, message.module)
+        task = self._hand_out(sender, module_id)
         if task is None:
             self.replies.append((topic, payloads.empty_get_reply(message.id)))
             return
         self.replies.append((topic, self.notifications.get_reply(task.batch.id, task.public_id, task.id, message.id)))
 
-    def _legacy_pull(self, message: LegacyRequest, connection: presence.Connection) -> None:
-        module_id = self.modules.find(connection.product_id, payloads.DEFAULT_MODULE)
-        task = self._hand_out(connection, module_id)
+    def _legacy_pull(self, message: LegacyRequest, sender: presence.Sender) -> None:
+        module_id = self.modules.find(sender.product_id, payloads.DEFAULT_MODULE)
+        task = self._hand_out(sender, module_id)
         if task is not None:
             topic = topics.legacy_request(message.product_key, message.device_name)
             self.replies.append((topic, self.notifications.push(task.batch.id, task.public_id, task.id)))
 
-    def _hand_out(self, connection: presence.Connection, module_id: int | None) -> LockedTask | None:
-        task = self._open_task(connection, module_id)
+    def _hand_out(self, sender: presence.Sender, module_id: int | None) -> LockedTask | None:
+        task = self._open_task(sender, module_id)
         if task is None:
             return None
-        current = self.versions.get((connection.id, task.module_id), "")
+        current = self.versions.get((sender.id, task.module_id), "")
         verdict = self.moves.apply(task, Pulled(current)).verdict
         is_handed_out = verdict is Verdict.APPLIED and task.facts.status in (NOTIFIED, IN_PROGRESS)
         return task if is_handed_out else None
 
-    def _download(self, message: FileDownload, connection: presence.Connection) -> None:
+    def _download(self, message: FileDownload, sender: presence.Sender) -> None:
         """A block of a file over MQTT (vendor reference §4.7); only for a device whose update was handed out."""
-        open_tasks = [t for t in self.tasks[connection.id] if t.facts.status in (NOTIFIED, IN_PROGRESS)]
+        open_tasks = [t for t in self.tasks[sender.id] if t.facts.status in (NOTIFIED, IN_PROGRESS)]
         task = next((t for t in open_tasks if t.id == message.stream_id), None)
         if task is None:
-            self.log.drop(connection.id, "download_without_update", str(message.stream_id))
+            self.log.drop(sender.id, "download_without_update", str(message.stream_id))
             return
         reply = read_block(task.batch.package_id, message)
         if reply is None:
-            self.log.drop(connection.id, "download_out_of_range", f"{message.file_id} {message.offset}")
+            self.log.drop(sender.id, "download_out_of_range", f"{message.file_id} {message.offset}")
             return
         topic = topics.file_download_reply(message.product_key, message.device_name)
         self.replies.append((topic, reply))

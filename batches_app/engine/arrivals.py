@@ -43,6 +43,8 @@ class Arrivals:
         if not touched:
             return {}
         before = presence.lock_connections(touched)
+        for connection in before.values():  # what was true before the lock may be true no more
+            self.by_id[connection.id] = self.by_id[connection.id]._replace(is_enabled=connection.is_enabled)
         current = dict(before)
         moves: dict[int, Move] = {}
         for message, device_id in known:

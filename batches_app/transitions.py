@@ -2,7 +2,8 @@
 
 This file is long because it is one thing: one unit of work, from the lock to the last statement.
 
-All in one transaction. Everything that changes a single task comes through here: device messages, people, programs
+Tasks with equal facts share one value, so that an event is decided once for all of them (hot path). All in one
+transaction. Everything that changes a single task comes through here: device messages, people, programs
 and timers. Bulk statements over whole batches (launch, cancel) have their own guarded SQL, made from the same table
 of states. This module decides nothing itself and publishes nothing.
 """
@@ -11,8 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import is_not
 from typing import Any, Final, NamedTuple
 
 from django.db.models import QuerySet
@@ -39,7 +38,7 @@ from ota_console.outbox import events
 STATUS_COLUMNS: Final = ("confirm", "queued", "notified", "in_progress", "succeeded", "failed", "canceled")
 _STATUSES: Final = tuple(TaskStatus)
 _NAMES: Final = TaskFacts._fields
-_WRITTEN: Final = frozenset(_NAMES.index(name) for name, _ in sql.FACT_COLUMNS)
+_WRITTEN: Final = tuple(sorted(_NAMES.index(name) for name, _ in sql.FACT_COLUMNS))
 """Positions of the facts that a decision may change."""
 _COUNTED: Final = frozenset(
     _NAMES.index(name)
@@ -49,7 +48,7 @@ _COUNTED: Final = frozenset(
     )
 )
 """Positions of the facts that decide where a task is counted (`_places`)."""
-ROWS_FOR_A_STATEMENT: Final = 20
+LARGE_GROUP: Final = 20
 """Fewer tasks than this that changed in the same facts share a statement with others."""
 
 
@@ -105,9 +104,19 @@ _Line = tuple[int, datetime, int, int, Mapping[str, Any]]
 """Of a task's history: the values of `sql.HISTORY_COLUMNS`."""
 Positions = tuple[int, ...]
 """Of facts in `TaskFacts`, ascending."""
-_Groups = Mapping[Positions, Sequence[LockedTask]]
-"""Tasks by the facts that changed."""
-_Move = tuple[LockedTask, _Places, _Places]
+
+
+class _Change(NamedTuple):
+    """Tasks of one batch that all had the same facts and now have the same others."""
+
+    tasks: list[LockedTask]
+    before: TaskFacts
+    after: TaskFacts
+    positions: Positions
+    """Of the facts that differ."""
+
+
+_Move = tuple[_Change, _Places, _Places]
 
 
 def policy_of(batch: Batch) -> Policy:
@@ -144,6 +153,10 @@ class Transitions:
         """Start empty."""
         self.now = now
         self._batches: dict[int, BatchContext] = {}
+        self._facts: dict[tuple[int, tuple[Any, ...]], TaskFacts] = {}
+        """By batch and columns."""
+        self._decided: dict[tuple[int, type[Event], Event], tuple[TaskFacts, Decision]] = {}
+        """By the facts' identity (they are kept beside the decision) and the event."""
         self._touched: dict[int, LockedTask] = {}
         self._lines: list[_Line] = []
 
@@ -164,7 +177,7 @@ class Transitions:
         """Lock the ended tasks of devices that a version report may still mark, as `lock`; fast for thousands."""
         return self._tasks(sql.lock_ended(devices))
 
-    def _tasks(self, rows: Sequence[Sequence[Any]]) -> list[LockedTask]:
+    def _tasks(self, rows: Sequence[tuple[Any, ...]]) -> list[LockedTask]:
         self._load_batches({row[2] for row in rows})
         return [self._task(row) for row in rows]
 
@@ -174,69 +187,71 @@ class Transitions:
             found = Batch.objects.filter(pk__in=missing).select_related("package")
             self._batches.update({batch.pk: context_of(batch) for batch in found})
 
-    def _task(self, row: Sequence[Any]) -> LockedTask:
+    def _task(self, row: tuple[Any, ...]) -> LockedTask:
         batch = self._batches[row[2]]
-        facts = TaskFacts(_STATUSES[row[6]], batch.policy, *row[7:])
-        if facts.reason:
-            facts = facts._replace(reason=Reason(facts.reason))
+        columns = row[6:]
+        facts = self._facts.get((batch.id, columns))
+        if facts is None:
+            facts = TaskFacts(_STATUSES[row[6]], batch.policy, *row[7:])
+            if facts.reason:
+                facts = facts._replace(reason=Reason(facts.reason))
+            self._facts[batch.id, columns] = facts
         return LockedTask(row[0], row[1], batch, row[3], row[4], row[5], facts, facts)
 
     def apply(self, task: LockedTask, event: Event) -> Decision:
         """Decide one event on a locked task and remember what is to be written."""
-        decision = decide(task.facts, event, self.now)
+        key = (id(task.facts), type(event), event)
+        known = self._decided.get(key)
+        if known is None:
+            known = self._decided[key] = (task.facts, decide(task.facts, event, self.now))
+        decision = known[1]
         if decision.verdict is Verdict.APPLIED:
             task.facts = decision.facts
             self._touched[task.id] = task
-            self._lines += [
-                (task.id, line.at or self.now, line.kind, decision.facts.status, line.detail)
-                for line in decision.history
-            ]
+            for line in decision.history:
+                self._lines.append((task.id, line.at or self.now, line.kind, decision.facts.status, line.detail))
         return decision
 
     def flush(self) -> list[LockedTask]:
         """Write everything that was applied; answers the tasks whose facts changed. A bounded number of statements."""
-        changed = [task for task in self._touched.values() if task.facts != task.before]
-        groups = _by_changes(changed)
-        self._write_history()  # first: its foreign keys find the rows locked, not changed (hot path)
-        self._write_facts(groups)
-        moved = _moves(groups)
-        self._free_lanes([task for task, _, _ in moved])
-        self._tell(changed)
-        self._write_counts(moved)  # last: rows that others wait for (hot path)
+        changes = _changes(self._touched.values())
+        sql.insert_history(self._lines)  # first: its foreign keys find the rows locked, not changed (hot path)
+        self._write_facts(changes)
+        moves = _moves(changes)
+        self._free_lanes([change for change, _, _ in moves])
+        self._tell(changes)
+        self._write_counts(moves)  # last: rows that others wait for (hot path)
         self._touched = {}
         self._lines = []
-        return changed
+        return [task for change in changes for task in change.tasks]
 
-    def _write_facts(self, groups: _Groups) -> None:
+    def _write_facts(self, changes: Iterable[_Change]) -> None:
         """One statement for all tasks that changed in the same facts: what stays is not written (hot path)."""
-        for positions, tasks in _join_small(groups).items():
-            cells = [[task.facts[i] for task in tasks] for i in positions]
-            sql.update_facts([task.id for task in tasks], [_NAMES[i] for i in positions], cells, self.now)
+        for positions, members in _statements(changes).items():
+            ids = [task.id for change in members for task in change.tasks]
+            cells = [[fact for c in members for fact in [c.after[i]] * len(c.tasks)] for i in positions]
+            sql.update_facts(ids, [_NAMES[i] for i in positions], cells, self.now)
 
-    def _write_history(self) -> None:
-        sql.insert_history(self._lines)
-
-    def _write_counts(self, moved: Iterable[_Move]) -> None:
+    def _write_counts(self, moves: Iterable[_Move]) -> None:
         by_batch: defaultdict[int, Counter[str]] = defaultdict(Counter)
         by_package: defaultdict[int, Counter[str]] = defaultdict(Counter)
         failures: Counter[tuple[int, int, str]] = Counter()
-        counted = Counter((task.batch.id, task.batch.package_id, before, after) for task, before, after in moved)
-        for (batch, package, before, after), count in counted.items():
-            for places, sign in ((before, -count), (after, count)):
+        for change, before, after in moves:
+            batch, count = change.tasks[0].batch, len(change.tasks)
+            for places, delta in ((before, -count), (after, count)):
                 for column in places.columns:
-                    by_batch[batch][column] += sign
-                    by_package[package][column] += sign
+                    by_batch[batch.id][column] += delta
+                    by_package[batch.package_id][column] += delta
                 if places.status == TaskStatus.FAILED:
-                    failures[batch, places.reason, places.source_version] += sign
+                    failures[batch.id, places.reason, places.source_version] += delta
         sql.move_batch_counts(by_batch)
         sql.move_package_counts(by_package)
         sql.move_failure_counts(failures)
 
-    def _free_lanes(self, moved: Iterable[LockedTask]) -> None:
+    def _free_lanes(self, changes: Iterable[_Change]) -> None:
         """A lane that becomes free is looked at again by the product's running dynamic batches (rules.md §7)."""
-        ended = [
-            t for t in moved if is_unfinished(t.before.status) and not is_unfinished(t.facts.status) and t.device_id
-        ]
+        ends = (c for c in changes if is_unfinished(c.before.status) and not is_unfinished(c.after.status))
+        ended = [task for change in ends for task in change.tasks if task.device_id]
         if not ended:
             return
         lanes = set(
@@ -254,45 +269,45 @@ class Transitions:
         ]
         sql.request_matches(wanted, is_new_version=False, now=self.now)
 
-    def _tell(self, changed: Iterable[LockedTask]) -> None:
-        told = [
-            events.tasks_changed(batch=batch, rows=[_told(task) for task in tasks])
-            for batch, tasks in groupby(changed, key=lambda task: task.batch.public_id)
-        ]
+    def _tell(self, changes: Iterable[_Change]) -> None:
+        rows: defaultdict[str, list[events.TaskRow]] = defaultdict(list)
+        for tasks, before, after, _ in changes:
+            same = (int(after.status), int(before.status), after.progress)
+            rows[tasks[0].batch.public_id] += [(task.public_id, task.device_name, *same) for task in tasks]
+        told = [events.tasks_changed(batch=batch, rows=listed) for batch, listed in rows.items()]
         outbox.append(events=told, now=self.now)
 
 
-def _told(task: LockedTask) -> events.TaskRow:
-    facts = task.facts
-    return task.public_id, task.device_name, facts.status, task.before.status, facts.progress
-
-
-def _by_changes(changed: Iterable[LockedTask]) -> dict[Positions, list[LockedTask]]:
-    """Changed tasks by the facts that changed."""
-    groups: defaultdict[tuple[bool, ...], list[LockedTask]] = defaultdict(list)
-    for task in changed:
-        groups[tuple(map(is_not, task.before, task.facts))].append(task)  # an equal value may be written once more
-    found: defaultdict[Positions, list[LockedTask]] = defaultdict(list)
-    for flags, tasks in groups.items():
-        positions = tuple(i for i, is_changed in enumerate(flags) if is_changed and i in _WRITTEN)
-        found[positions] += tasks
+def _changes(touched: Iterable[LockedTask]) -> list[_Change]:
+    """What happened to the touched tasks; those whose facts are as before are left out."""
+    pairs: defaultdict[tuple[int, int], list[LockedTask]] = defaultdict(list)
+    for task in touched:
+        pairs[id(task.before), id(task.facts)].append(task)
+    found = []
+    for tasks in pairs.values():
+        before, after = tasks[0].before, tasks[0].facts
+        positions = tuple(i for i in _WRITTEN if before[i] != after[i])
+        if positions:
+            found.append(_Change(tasks, before, after, positions))
     return found
 
 
-def _moves(groups: _Groups) -> list[_Move]:
-    """Tasks that are now counted elsewhere, with both places."""
-    candidates = [task for positions, tasks in groups.items() if not _COUNTED.isdisjoint(positions) for task in tasks]
-    moves = [(task, _places(task.before), _places(task.facts)) for task in candidates]
+def _moves(changes: Iterable[_Change]) -> list[_Move]:
+    """Changes after which tasks are counted elsewhere, with both places."""
+    moves = [(c, _places(c.before), _places(c.after)) for c in changes if not _COUNTED.isdisjoint(c.positions)]
     return [move for move in moves if move[1] != move[2]]
 
 
-def _join_small(groups: _Groups) -> dict[Positions, list[LockedTask]]:
-    """The groups that deserve a statement of their own, and all others in one that writes the facts of each."""
-    joined = {positions: list(tasks) for positions, tasks in groups.items() if len(tasks) >= ROWS_FOR_A_STATEMENT}
+def _statements(changes: Iterable[_Change]) -> dict[Positions, list[_Change]]:
+    """By the facts that differ: large groups get a statement of their own, the others share one for all their facts."""
+    groups: defaultdict[Positions, list[_Change]] = defaultdict(list)
+    for change in changes:
+        groups[change.positions].append(change)
+    joined = {at: members for at, members in groups.items() if sum(len(c.tasks) for c in members) >= LARGE_GROUP}
     small = [positions for positions in groups if positions not in joined]
     if small:
         together = tuple(sorted(set[int]().union(*small)))
-        joined[together] = joined.get(together, []) + [task for positions in small for task in groups[positions]]
+        joined[together] = joined.get(together, []) + [change for at in small for change in groups[at]]
     return joined
 
 

@@ -28,6 +28,8 @@ from batches_app.domain.pacing import (
 from batches_app.domain.states import (
     LEASE,
     BatchStatus,
+    Decision,
+    Policy,
     PushDue,
     Reason,
     TaskFacts,
@@ -147,19 +149,17 @@ def _decide_due(batch: Batch, rows: Sequence[sql.DueRow], now: datetime) -> tupl
     policy = context_of(batch).policy
     claims: list[sql.Claim] = []
     special: dict[int, PushDue] = {}
+    decided: dict[tuple[object, ...], Decision] = {}
     for row in rows:
-        facts = TaskFacts(
-            status=STATUSES[row.status],
-            policy=policy,
-            push_no=row.push_no,
-            source_version=row.source_version,
-            is_retry_pending=bool(row.is_retry_pending),
-            reason=Reason(row.reason) if row.reason else Reason.NONE,
-        )
-        decision = decide(facts, PushDue(row.current_version), now)
-        if decision.verdict is Verdict.APPLIED and is_unfinished(decision.facts.status):
+        same = row[3:]  # tasks that are equal in this are decided once (hot path)
+        decision = decided.get(same)
+        if decision is None:
+            decision = decided[same] = decide(_facts_of(row, policy), PushDue(row.current_version), now)
+        if decision.verdict is not Verdict.APPLIED:
+            continue
+        if is_unfinished(decision.facts.status):
             claims.append(sql.Claim(row.id, decision.facts.push_no, decision.facts.source_version))
-        elif decision.verdict is Verdict.APPLIED:
+        else:
             special[row.id] = PushDue(row.current_version)
     if special:
         moves = Transitions(now)
@@ -167,6 +167,18 @@ def _decide_due(batch: Batch, rows: Sequence[sql.DueRow], now: datetime) -> tupl
             moves.apply(task, special[task.id])
         moves.flush()
     return claims, len(special)
+
+
+def _facts_of(row: sql.DueRow, policy: Policy) -> TaskFacts:
+    """What the rules of a push look at."""
+    return TaskFacts(
+        status=STATUSES[row.status],
+        policy=policy,
+        push_no=row.push_no,
+        source_version=row.source_version,
+        is_retry_pending=bool(row.is_retry_pending),
+        reason=Reason(row.reason),
+    )
 
 
 def _pushes(batch: Batch, rows: Sequence[sql.DueRow], claims: Sequence[sql.Claim], now: datetime) -> tuple[Push, ...]:

@@ -25,8 +25,8 @@ from ota_console.gateway.adapter import (
 )
 from ota_console.gateway.packets import Acknowledged, Message
 
-WINDOW: Final = 100
-"""Messages that the broker has not acknowledged: a larger window gains nothing (hotpath.md)."""
+WINDOW: Final = 1_000
+"""Messages that the broker has not acknowledged, if it allows so many: a chunk leaves while the next one is claimed."""
 TURN_SECONDS: Final = 0.5
 ACKNOWLEDGEMENT_SECONDS: Final = 10.0
 """A broker that acknowledges nothing for so long is taken for dead: less than a claim's lease."""

@@ -10,7 +10,7 @@ from batches_app.engine import dispatch as push_loop
 from batches_app.engine import runs
 from batches_app.engine.steps import Turn
 from devices_app.ports import PublisherUnavailable, open_publisher
-from ota_console.core import clock, shutdown
+from ota_console.core import clock, leases, shutdown
 from ota_console.core.jobs import enqueue
 
 log = structlog.get_logger(__name__)
@@ -65,15 +65,19 @@ def reconcile() -> None:
 class UntilOthersTurn(threading.Event):
     """Set when the worker is asked to end or another one drives the pushes.
 
-    The push loop looks at it before each chunk.
+    The push loop looks at it before each chunk; each look is a sign of life, told to health checks.
     """
 
     def __init__(self, turn: Turn) -> None:
         super().__init__()
         self._turn = turn
+        self._heartbeat = leases.Heartbeat("dispatch", clock=clock.now, monotonic=clock.monotonic)
 
     def is_set(self) -> bool:
-        return shutdown.is_announced() or not self._turn.is_mine()
+        if shutdown.is_announced() or not self._turn.is_mine():
+            return True
+        self._heartbeat.beat()
+        return False
 
 
 @shared_task(name="batches_app.dispatch")

@@ -3,6 +3,8 @@
 A lease is taken by one guarded statement, the same on both databases. It never waits and never raises for a lost race.
 """
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +18,15 @@ INSERT INTO core_lease (name, holder, expires_at) VALUES (%s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
 WHERE core_lease.holder = excluded.holder OR core_lease.expires_at <= %s
 """
+
+BEAT: Final = """
+INSERT INTO core_lease (name, holder, expires_at) VALUES (%s, %s, %s)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+"""
+HEARTBEAT_PREFIX: Final = "heartbeat:"
+HEARTBEAT_SECONDS: Final = 20.0
+"""Four missed beats make a part dead."""
+BEAT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,31 @@ def acquire(name: str, holder: str, ttl_seconds: float, now: datetime, *, using:
     with connection.cursor() as cursor:
         cursor.execute(ACQUIRE, [name, holder, adapt(expires_at), adapt(now)])
         return bool(cursor.rowcount == 1)
+
+
+def beat(part: str, now: datetime, *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Say that this machine does the work of `part`; several machines may, and the last word counts."""
+    connection = connections[using]
+    expires_at = connection.ops.adapt_datetimefield_value(now + timedelta(seconds=HEARTBEAT_SECONDS))
+    with connection.cursor() as cursor:
+        cursor.execute(BEAT, [f"{HEARTBEAT_PREFIX}{part}", socket.gethostname(), expires_at])
+
+
+class Heartbeat:
+    """For loops that turn many times a second: beats now and then."""
+
+    def __init__(self, part: str, *, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._part = part
+        self._clock = clock
+        self._monotonic = monotonic
+        self._due_at = 0.0
+
+    def beat(self) -> None:
+        """Call it whenever work was done, or was looked for in vain."""
+        moment = self._monotonic()
+        if moment >= self._due_at:
+            self._due_at = moment + BEAT_SECONDS
+            beat(self._part, self._clock())
 
 
 def release(name: str, holder: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:

@@ -39,6 +39,9 @@ from ota_console.gateway.sockets import BufferedSocket
 
 KEEPALIVE_SECONDS: Final = 60
 CONNECT_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 3.0
+"""A broker that was silent for so long is asked for a sign of life, long before the keep-alive would ask."""
+PINGREQ: Final = b"\xc0\x00"
 SESSION_SECONDS: Final = 7 * 86_400
 """MQTT 5: how long the broker keeps a persistent session without its gateway."""
 MESSAGE_IDS: Final = 65_535
@@ -122,6 +125,7 @@ class BrokerConnection:
         self._outcome: ReasonCode | None = None
         self._lost: str = ""
         self._is_awake = False
+        self._heard_at = self._probed_at = time.monotonic()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -232,6 +236,11 @@ class BrokerConnection:
         buffered = self._client.socket()
         return buffered.unsent if isinstance(buffered, BufferedSocket) else 0
 
+    @property
+    def silent_seconds(self) -> float:
+        """Since the broker last said anything; a living one answers a probe, so it stays little above PROBE_SECONDS."""
+        return time.monotonic() - self._heard_at
+
     def _socket(self) -> BufferedSocket:
         buffered = self._client.socket()
         if not isinstance(buffered, BufferedSocket):
@@ -259,7 +268,14 @@ class BrokerConnection:
                 is_ready = True
         if is_ready:
             self._read(buffered, most_messages)
+        self._probe(buffered)
         self._check(self._client.loop_misc())
+
+    def _probe(self, buffered: BufferedSocket) -> None:
+        now = time.monotonic()
+        if self._outcome is not None and now - max(self._heard_at, self._probed_at) >= PROBE_SECONDS:
+            self._probed_at = now
+            buffered.send(PINGREQ)
 
     def _wait(
         self, buffered: BufferedSocket, timeout_seconds: float, *, may_read: bool
@@ -284,7 +300,10 @@ class BrokerConnection:
     def _read(self, buffered: BufferedSocket, most_messages: int) -> None:
         try:
             if not self._has_packets:  # else what was read already would grow without bound
-                self._packets.feed(buffered.read())
+                data = buffered.read()
+                if data:
+                    self._heard_at = time.monotonic()
+                self._packets.feed(data)
             for _ in range(most_messages):
                 packet = self._packets.next()
                 self._has_packets = packet is not None

@@ -36,6 +36,8 @@ SUBSCRIBED: Final = tuple(GATEWAY_FILTERS)
 FIRST_WAIT_SECONDS: Final = 0.2
 MOST_WAIT_SECONDS: Final = 10.0
 GOODBYE_SECONDS: Final = 5.0
+MOST_SILENT_SECONDS: Final = 8.0
+"""A broker that did not answer two probes is not there, whatever the connection says."""
 MOST_UNSENT_BYTES: Final = 1_048_576
 """Above this, nothing more is handed to the connection until the system has taken some."""
 MOST_BACKLOG_BYTES: Final = 33_554_432
@@ -98,6 +100,12 @@ class BrokerLink(threading.Thread):
             self._backlog_bytes += size
         self._outgoing.put(_Outgoing(connection_no, replies, acknowledged, size))
         self._wake()
+
+    @property
+    def is_answered(self) -> bool:
+        """Connected, and the broker said something lately: a frozen one keeps its connections."""
+        connection = self._connection
+        return self.is_connected and connection is not None and connection.silent_seconds < MOST_SILENT_SECONDS
 
     def stop_reading(self) -> None:
         """Take no more messages; what was committed can still be acknowledged."""

@@ -125,6 +125,9 @@ class MqttPublisher:
                 self._send_waiting()
                 self._connection.turn(timeout_seconds=TURN_SECONDS, most_messages=MOST_PACKETS)
                 self._release()
+                if self._connection.silent_seconds > ACKNOWLEDGEMENT_SECONDS:
+                    reason = "the broker does not answer any more"
+                    break
         except BrokerUnavailable as error:
             reason = str(error)
         except BaseException as error:

@@ -108,6 +108,7 @@ class Gateway:
         self._holder = holder or f"{socket.gethostname()[:40]}:{os.getpid()}"
         self._stopping = threading.Event()
         self._beats_until_heartbeat = 0
+        self._was_answered = False
         self._link: BrokerLink | None = None
         self._workers: list[Worker] = []
 
@@ -184,8 +185,9 @@ class Gateway:
             connection.close()
             return None
 
-    def _watch(self, *threads: BrokerLink | Worker) -> bool:
+    def _watch(self, link: BrokerLink, *workers: Worker) -> bool:
         """Until stopped (True), or until a thread died or the lease is lost (False)."""
+        threads: list[BrokerLink | Worker] = [link, *workers]
         while not self._stopping.wait(RENEW_SECONDS):
             for thread in threads:
                 if not thread.is_alive():
@@ -194,14 +196,15 @@ class Gateway:
             if self._acquire(LEASE_NAME, LEASE_SECONDS) is False:
                 log.critical("gateway.lease_lost", holder=self._holder)
                 return False
-            self._beat()
+            self._beat(is_answered=link.is_answered)
         return True
 
-    def _beat(self) -> None:
-        """Tell health checks that a gateway works."""
-        if self._beats_until_heartbeat <= 0:
+    def _beat(self, *, is_answered: bool) -> None:
+        """Tell health checks whether a gateway works: at once where that changed, else now and then."""
+        if self._beats_until_heartbeat <= 0 or is_answered != self._was_answered:
+            self._was_answered = is_answered
             self._beats_until_heartbeat = round(BEAT_SECONDS / RENEW_SECONDS)
-            self._acquire(HEARTBEAT_NAME, HEARTBEAT_SECONDS)
+            self._acquire(HEARTBEAT_NAME, HEARTBEAT_SECONDS if is_answered else 0.0)
         self._beats_until_heartbeat -= 1
 
     def _finish(self, link: BrokerLink, workers: Sequence[Worker]) -> None:

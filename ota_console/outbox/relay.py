@@ -104,6 +104,7 @@ class Relay:
         self._is_ending = is_ending
         self._renew_at = 0.0
         self._trim_at = 0.0
+        self._heartbeat = leases.Heartbeat("relay", clock=clock, monotonic=monotonic)
 
     def run(self, *, seconds: float) -> int:
         """Rounds until the time is over or the lease is somebody else's; answers how many rows were sent."""
@@ -112,7 +113,9 @@ class Relay:
         try:
             while (started := self._monotonic()) < until and not self._is_ending() and self._holds_lease(started):
                 done = relay_once(partition=self._partition, sinks=self._sinks, clock=self._clock)
-                sent += 0 if done.is_failed else done.row_count
+                if not done.is_failed:
+                    sent += done.row_count
+                    self._heartbeat.beat()
                 self._trim(started)
                 if not done.is_full:
                     self._wait(max(0.0, started + TICK_SECONDS - self._monotonic()))

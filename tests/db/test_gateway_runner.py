@@ -61,7 +61,7 @@ def test_it_is_active_without_a_broker_and_gives_everything_back() -> None:
     running = gateway()
 
     def act() -> None:
-        becomes(HEARTBEAT_NAME, "me")
+        becomes(LEASE_NAME, "me")
         assert not running.is_connected
         assert running.settled_count == 0
         running.stop()
@@ -115,7 +115,8 @@ def test_it_outlives_a_database_that_does_not_answer() -> None:
     running = gateway(clock)
 
     def act() -> None:
-        becomes(HEARTBEAT_NAME, "me")
+        becomes(LEASE_NAME, "me")
+        assert wait_until(lambda: len(calls) > 3, PATIENCE_SECONDS)
         running.stop()
 
     assert while_it_runs(running, act) == 0

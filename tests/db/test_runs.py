@@ -150,8 +150,10 @@ def test_the_push_loop_pushes_what_is_due(
         assert other.is_mine()
         tasks.dispatch()
         assert not publisher.sent
+    assert leases.find("heartbeat:dispatch", system_clock.now()) is None
     tasks.dispatch()
     assert len(publisher.sent) == 1
+    assert leases.find("heartbeat:dispatch", system_clock.now()) is not None
 
 
 def test_a_broker_that_is_away_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +166,7 @@ def test_a_broker_that_is_away_is_logged(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(tasks, "open_publisher", away)
     tasks.dispatch()
     assert leases.find("dispatch", system_clock.now()) is None
+    assert leases.find("heartbeat:dispatch", system_clock.now()) is None
 
 
 def test_the_push_loop_stops_when_the_worker_ends(clock: FakeClock) -> None:

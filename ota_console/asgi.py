@@ -7,9 +7,11 @@ import os
 from typing import Any
 
 from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ota_console.settings")
 django_application = get_asgi_application()
+django_for_large_bodies = get_wsgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402 models can be imported only after Django is set up
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 as above
@@ -21,6 +23,7 @@ from servestatic import ServeStaticASGI  # noqa: E402 as above
 from devices_app.ports import wire_publisher  # noqa: E402 as above
 from ota_console.gateway.publisher import publisher_by_settings  # noqa: E402 as above
 from ota_console.live.routing import websocket_urlpatterns  # noqa: E402 as above
+from ota_console.web.streams import StreamedBodies  # noqa: E402 as above
 
 wire_publisher(publisher_by_settings)
 """For what brokers tell by HTTP: presence goes on to the gateway as a message."""
@@ -41,7 +44,7 @@ def _with_static_files(application: Any) -> Any:
 
 application = ProtocolTypeRouter(
     {
-        "http": _with_static_files(django_application),
+        "http": _with_static_files(StreamedBodies(small=django_application, large=django_for_large_bodies)),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )

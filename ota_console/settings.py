@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ota_console.core.logs import configuration as log_configuration
 from ota_console.env import DatabaseUrl, Environment
+from packages_app import limits as upload_limits
 
 django_stubs_ext.monkeypatch()  # so that Django's classes take type arguments at run time, as mypy wants them
 env = Environment()
@@ -79,6 +80,13 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 """Bytes of a form without its files; files stream to disk."""
+MOST_BODY_BYTES = 12 * 1024 * 1024
+"""Of any request: device lists are the largest, with 5 MB, beside a form."""
+UPLOAD_PATHS = ("/ota/packages/new/", "/api/v1/packages/")
+MOST_UPLOAD_BYTES = upload_limits.MAX_REQUEST_BYTES
+"""At the two addresses that take update packages; deploy/nginx says the same."""
+OPEN_PATHS = ("/login/", "/admin/login/", "/api/v1/auth/", "/auth/", "/broker/", "/healthz", "/readyz")
+"""Who sends something there has not signed in, so a body is small; a test compares them with the addresses."""
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
 # ------------------------------------------------------------------------------------------------------------ database
@@ -157,9 +165,10 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "ota_console.web.bodies.body_limits",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",  # it reads the form, so who sends it is asked before
     "ota_console.accounts.middleware.PreferencesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

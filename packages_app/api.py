@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -33,10 +33,10 @@ class PackageViewSet(ListModelMixin, ApiViewSet[Any]):
     lookup_value_regex = PUBLIC_ID
     field_names = {"product": "product_key"}
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Files are taken in by our handler, which must be in place before anything reads the body."""
-        receive_packages(request)
-        return super().initialize_request(request, *args, **kwargs)
+        with receive_packages(request):
+            return super().dispatch(request, *args, **kwargs)
 
     @extend_schema(summary="List update packages, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -5,7 +5,7 @@ but no more of it is kept. What is wrong in words is said by `commands.checks`; 
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -66,6 +66,7 @@ class PackageUploadHandler(FileUploadHandler):
     def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
         self._file_count = 0
+        self._made: list[PackageUpload] = []
 
     def handle_raw_input(
         self,
@@ -86,6 +87,7 @@ class PackageUploadHandler(FileUploadHandler):
         self._file_count += 1
         self._digests = DigestBuilder()
         self.file = PackageUpload(self.file_name or "", self.content_type or "", self.charset)
+        self._made.append(self.file)
         self.file.problem = UploadProblem.TOO_MANY if self._file_count > limits.MAX_FILES else None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
@@ -108,13 +110,23 @@ class PackageUploadHandler(FileUploadHandler):
 
     def upload_interrupted(self) -> None:
         """The client went away: nothing of the file stays."""
-        if hasattr(self, "file"):
-            self.file.close()
+        self.discard()
+
+    def discard(self) -> None:
+        """Nothing stays of what nobody kept. Django forgets files whose request was cut off, without closing them."""
+        for file in self._made:
+            file.close()
 
 
-def receive_packages(request: HttpRequest) -> None:
-    """Let this request's files come in through `PackageUploadHandler`. Must be called before its body is parsed."""
-    request.upload_handlers = [PackageUploadHandler(request)]
+@contextlib.contextmanager
+def receive_packages(request: HttpRequest) -> Iterator[None]:
+    """Let this request's files come in through `PackageUploadHandler`. Must begin before its body is parsed."""
+    handler = PackageUploadHandler(request)
+    request.upload_handlers = [handler]
+    try:
+        yield
+    finally:
+        handler.discard()
 
 
 def received_files(uploads: Sequence[UploadedFile[bytes]]) -> tuple[ReceivedFile, ...]:

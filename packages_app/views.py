@@ -56,8 +56,8 @@ def package_list(request: HttpRequest, *, batches: Batches) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def package_upload(request: HttpRequest) -> HttpResponse:
     """Add update package. Files must be taken in before anything reads the form, the check of its token included."""
-    receive_packages(request)
-    return _package_upload(request)
+    with receive_packages(request):
+        return _package_upload(request)
 
 
 @csrf_protect

@@ -8,7 +8,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -92,6 +99,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, 500, "server_error", "Something went wrong on the server. It has been logged.")
 
 
+def refuse_body(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    """A request whose body nobody will read, as a program or a page understands it."""
+    if request.path.startswith(API_PREFIX) or "application/json" in request.headers.get("Accept", ""):
+        body = problem(status=status, code=code, detail=detail)
+        return JsonResponse(body, status=status, content_type=PROBLEM_TYPE)
+    return render(request, _template(status), {"error": {"message": detail}}, status=status)
+
+
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if request.path.startswith(API_PREFIX):
         body = problem(status=status, code=code, detail=detail)
@@ -100,7 +115,7 @@ def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpRe
 
 
 def _template(status: int) -> str:
-    return {403: "403.html", 404: "404.html", 500: "500.html"}.get(status, "400.html")
+    return {403: "403.html", 404: "404.html", 413: "413.html", 500: "500.html"}.get(status, "400.html")
 
 
 def _api_response(body: dict[str, Any], headers: dict[str, str]) -> Response:
@@ -112,6 +127,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
+    if isinstance(error, UnreadablePostError):
+        return exceptions.ParseError("The request was cut off. Nothing was stored; send it again.")
     return error if isinstance(error, exceptions.APIException) else None
 
 

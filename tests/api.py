@@ -32,8 +32,8 @@ class Answer:
 class Api:
     """`api.post("devices/", product_key=…)`; addresses are below /api/v1/."""
 
-    def __init__(self, user: User | None) -> None:
-        self._client = Client(raise_request_exception=False)
+    def __init__(self, user: User | None, *, address: str = "127.0.0.1") -> None:
+        self._client = Client(raise_request_exception=False, REMOTE_ADDR=address)
         self._headers = {}
         if user is not None:
             token, _ = Token.objects.get_or_create(user=user)

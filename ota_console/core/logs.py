@@ -43,6 +43,7 @@ def configuration(level: str, log_format: str) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             "celery": {"level": "WARNING"},  # a line for every task of every second would hide what matters
             "asyncio": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},
         },
     }
 

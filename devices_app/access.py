@@ -1,5 +1,6 @@
-"""Who may connect and use which topic: HTTP endpoints that every broker calls, the embedded one too.
+"""Who may connect and use which topic: HTTP endpoints that brokers call.
 
+The embedded broker asks for log-ins here; for rights and presence it calls the same pure functions itself.
 Asynchronous, so that hundreds of devices that reconnect at once wait for the database and not for threads. They decide
 and answer; they change nothing: presence goes the way of every device message, through the broker to the gateway, so
 that the order per device holds. Request and answer are JSON; the broker shows `X-Broker-Secret`. Answers carry EMQX's

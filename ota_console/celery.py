@@ -49,7 +49,13 @@ def _handle_many_rows(**kwargs: object) -> None:
     garbage.search_rarely()
 
 
+SIGNS_OF_LIFE = {"default": "core.heartbeat", "dispatch": "batches_app.dispatch", "relay": "outbox.relay"}
+"""By queue: the task whose run tells health checks that somebody takes work there."""
+
+
 @worker_ready.connect
 def _show_life(**kwargs: object) -> None:
-    """The first heartbeat goes through the queue at once; beat would send it only after its first period."""
-    jobs.send("core.heartbeat")
+    """The first task of a worker's queues is sent at once; beat would send it only after its first period."""
+    for queue in app.amqp.queues.consume_from:
+        if queue in SIGNS_OF_LIFE:
+            jobs.send(SIGNS_OF_LIFE[queue])

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, log: Log) -> int:
     """Start the stack, watch it until a signal asks to stop, and stop it."""
     data = Path(options.data).resolve()
-    data.mkdir(parents=True, exist_ok=True)
+    _check_writable(data)
     with _alone(data):
         ports = Ports.around(options.port, options.mqtt_port)
         _check_ports(ports)
@@ -114,6 +114,31 @@ def _alone(data: Path) -> Iterator[None]:
         except OSError as error:
             raise Refused(f"A demo already runs on {data}. Stop it, or choose another folder: DATA=.demo2") from error
         yield
+
+
+def _check_writable(data: Path) -> None:
+    """Raises Refused where the demo cannot keep its data: another person's folder, or one that root's demo filled."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        locked = [data, *data.iterdir()]
+        (data / LOCK_FILE).touch()
+    except OSError as error:
+        raise Refused(
+            f"The demo cannot write to {error.filename or data}: {error.strerror}. Choose another folder: DATA=~/demo"
+        ) from error
+    for path in locked:
+        if not os.access(path, os.W_OK):
+            raise Refused(
+                f"The demo cannot write to {path}, which belongs to {_owner(path)}. "
+                "Start it as that user, or choose another folder: DATA=~/demo"
+            )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:
+        return f"user {path.stat().st_uid}"
 
 
 def _check_ports(ports: Ports) -> None:

@@ -75,7 +75,7 @@ class Stack:
         self.prepare()
         rest = [part for part in self.config.own_parts if part not in {"redis", "broker"}]
         self._start_all(part for part in rest if part != "simulator")
-        if "web" in rest and {"gateway", "worker", "beat"} <= set(rest):
+        if "web" in rest and {"gateway", "worker", "dispatch", "relay", "beat"} <= set(rest):
             self.wait_ready()
         self._start_all(part for part in rest if part == "simulator")
 
@@ -95,7 +95,7 @@ class Stack:
             mark_prepared(self.config)
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
-        """Until /readyz says that database, Redis, broker, gateway and a worker answer."""
+        """Until /readyz says that database, Redis, broker, gateway and every worker answer."""
         port = self.config.ports.web
 
         def is_settled() -> bool:

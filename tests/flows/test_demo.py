@@ -114,6 +114,16 @@ def test_a_killed_worker_takes_its_pool_along(demo: Demo) -> None:
     assert wait_until(lambda: are_gone(pool), 30)
 
 
+def test_a_killed_redis_is_told_without_a_traceback(demo: Demo) -> None:
+    """It is started again, and everything that lost it goes on."""
+    killed = int((demo.data / "redis.pid").read_text())
+    os.kill(killed, signal.SIGKILL)
+    assert wait_until(lambda: "redis      ended with exit code -9" in demo.said, 30)
+    assert wait_until(lambda: "Redis does not answer at REDIS_URL." in demo.said, 30)
+    assert wait_until(lambda: serves(demo.port, "/readyz"), START_SECONDS)
+    assert "Traceback" not in demo.said
+
+
 def test_a_port_in_use_gives_one_clear_sentence(tmp_path: Path) -> None:
     """It names the port and the way out; there is no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -123,6 +133,17 @@ def test_a_port_in_use_gives_one_clear_sentence(tmp_path: Path) -> None:
     assert refused.child.exit_code == 1
     assert len(refused.lines) == 1
     assert refused.said.startswith(f"Port {port} (PORT) is in use.")
+
+
+def test_a_folder_that_cannot_be_written_gives_one_clear_sentence(tmp_path: Path) -> None:
+    """It names the folder and the way out; there is no traceback."""
+    (tmp_path / "file").touch()
+    with Demo(tmp_path / "file" / "demo") as refused:
+        assert wait_until(lambda: refused.has_ended, 30)
+    assert refused.child.exit_code == 1
+    assert len(refused.lines) == 1
+    assert refused.said.startswith(f"The demo cannot write to {tmp_path / 'file'}")
+    assert "Choose another folder: DATA=" in refused.said
 
 
 def test_two_demos_do_not_share_one_folder(demo: Demo) -> None:

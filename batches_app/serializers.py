@@ -246,8 +246,11 @@ class ScopeOut(serializers.Serializer[Any]):
     """How many devices would be in, and why the others would not; each device counts once."""
 
     device_count = serializers.IntegerField(help_text="In the chosen set.")
-    matched_count = serializers.IntegerField(help_text="Would get a task.")
-    online_count = serializers.IntegerField(help_text="Of the matched ones.")
+    matched_count = serializers.IntegerField(help_text="Would get a task, also one that fails at once.")
+    updated_count = serializers.IntegerField(
+        help_text="Would be updated: the matched ones without those that fail at once; a gray update at most so many."
+    )
+    online_count = serializers.IntegerField(help_text="Of those that would be updated.")
     disabled_count = serializers.IntegerField()
     on_target_count = serializers.IntegerField(help_text="Have the destination version already.")
     never_reported_count = serializers.IntegerField()

@@ -1,6 +1,15 @@
 """Who is in a batch, who is out, and why: one builder for dry run, launch and matching."""
 
-from batches_app.scope.dry_run import ScopeCounts, Since, count_scope, has_members, measure, slice_end
+from batches_app.scope.dry_run import (
+    Fate,
+    ScopeCounts,
+    Since,
+    count_scope,
+    has_members,
+    measure,
+    slice_end,
+)
+from batches_app.scope.listing import ScopeDevice, list_scope
 from batches_app.scope.members import (
     LAST_ID,
     LATER_ONLY,
@@ -20,9 +29,11 @@ from batches_app.scope.members import (
 __all__ = [
     "LAST_ID",
     "LATER_ONLY",
+    "Fate",
     "Out",
     "Scope",
     "ScopeCounts",
+    "ScopeDevice",
     "ScopeSql",
     "Since",
     "Window",
@@ -31,6 +42,7 @@ __all__ = [
     "group_filter_of",
     "has_members",
     "lane_of",
+    "list_scope",
     "measure",
     "members",
     "only_devices",

@@ -54,8 +54,12 @@ class ScopeCounts:
     """
 
     device_count: int
+    eligible_count: int
+    """Devices that no reason leaves out; a gray update takes a share of them."""
     matched_count: int
+    """Devices that would get a task; those of `conflict_count` would get one that fails at once."""
     online_count: int
+    """Of those that would be updated; a gray update still chooses its share of them."""
     disabled_count: int
     on_target_count: int
     never_reported_count: int
@@ -99,10 +103,57 @@ class ScopeCounts:
         return self.busy_waiting_count if self.busy_policy == Batch.BusyPolicy.OVERWRITE else 0
 
     @property
+    def updated_count(self) -> int:
+        """Devices that would be updated: at most so many where a gray update has still to choose."""
+        return min(self.matched_count, self.eligible_count - self.conflict_count)
+
+    @property
+    def least_updated_count(self) -> int:
+        """As `updated_count`, if a gray update happened to choose every device that would fail at once."""
+        return max(0, self.matched_count - self.conflict_count)
+
+    @property
+    def failing_count(self) -> int:
+        """How many of those that get a task would fail at once: at most so many where a gray update has to choose."""
+        return self.matched_count - self.least_updated_count
+
+    @property
+    def least_failing_count(self) -> int:
+        """As `failing_count`, if a gray update chose as few of them as it can."""
+        return self.matched_count - self.updated_count
+
+    @property
     def left_out_count(self) -> int:
         """Busy devices that would get no task."""
         is_left_out = self.busy_policy == Batch.BusyPolicy.LEAVE_OUT
         return self.busy_waiting_count + self.busy_upgrading_count if is_left_out else 0
+
+
+class Fate(Enum):
+    """What a launch would do with a device that no reason leaves out."""
+
+    UPDATED = "updated"
+    CONFLICT = "conflict"
+    OVERWRITTEN = "overwritten"
+    LEFT_OUT = "left_out"
+
+
+def busy_policy_of(scope: Scope) -> int:
+    """In multi-module mode the newer update of the same module overwrites the older by itself (rules.md §7)."""
+    is_default = scope.busy_policy == Batch.BusyPolicy.FAIL
+    return Batch.BusyPolicy.OVERWRITE if scope.is_multi_module and is_default else scope.busy_policy
+
+
+def lanes_of(scope: Scope, fate: Fate) -> frozenset[Lane]:
+    """The lanes whose devices meet this fate."""
+    busy = {
+        Batch.BusyPolicy.FAIL: {Fate.CONFLICT: {Lane.WAITING, Lane.UPGRADING}},
+        Batch.BusyPolicy.OVERWRITE: {Fate.CONFLICT: {Lane.UPGRADING}, Fate.OVERWRITTEN: {Lane.WAITING}},
+        Batch.BusyPolicy.LEAVE_OUT: {Fate.LEFT_OUT: {Lane.WAITING, Lane.UPGRADING}},
+    }[Batch.BusyPolicy(busy_policy_of(scope))]
+    if fate is not Fate.UPDATED:
+        return frozenset(busy.get(fate, ()))
+    return frozenset({Lane.FREE} | busy.get(Fate.OVERWRITTEN, set()))
 
 
 def _first_out(scope: Scope) -> Fragment:
@@ -121,19 +172,27 @@ def _busy(scope: Scope) -> Fragment:
     )
 
 
+def judged(scope: Scope) -> Fragment:
+    """Each device of the chosen set with the first reason that leaves it out and what holds its lane."""
+    return statement(
+        "(SELECT d.id, d.name, v.version, d.is_online, {out} AS out, "
+        "CASE WHEN o.device_id IS NULL THEN 0 WHEN o.is_stuck = 1 THEN 2 ELSE 1 END AS lane, {mixed} AS mixed "
+        "FROM {source} LEFT JOIN {busy} o ON o.device_id = d.id WHERE {base})",
+        out=_first_out(scope),
+        mixed=Fragment(gray.expression("fingerprint")),
+        source=source(scope, EVERYWHERE),
+        busy=_busy(scope),
+        base=all_of(base(scope, EVERYWHERE)),
+    )
+
+
 def count_scope(scope: Scope) -> ScopeCounts:
     """The dry run: one statement, without locks."""
     found = fetch(
         statement(
-            "SELECT x.out, x.lane, count(*), sum(x.online), sum(x.mixed) FROM ("
-            "SELECT {out} AS out, CASE WHEN o.device_id IS NULL THEN 0 WHEN o.is_stuck = 1 THEN 2 ELSE 1 END AS lane, "
-            "CASE WHEN d.is_online THEN 1 ELSE 0 END AS online, {mixed} AS mixed "
-            "FROM {source} LEFT JOIN {busy} o ON o.device_id = d.id WHERE {base}) x GROUP BY 1, 2",
-            out=_first_out(scope),
-            mixed=Fragment(gray.expression("fingerprint")),
-            source=source(scope, EVERYWHERE),
-            busy=_busy(scope),
-            base=all_of(base(scope, EVERYWHERE)),
+            "SELECT x.out, x.lane, count(*), sum(CASE WHEN x.is_online THEN 1 ELSE 0 END), sum(x.mixed) "
+            "FROM {judged} x GROUP BY 1, 2",
+            judged=judged(scope),
         )
     )
     return _counted(
@@ -156,11 +215,14 @@ def _counted(scope: Scope, rows: list[tuple[Out, Lane, int, int, int]]) -> Scope
     def lane_count(lane: Lane) -> int:
         return sum(n for _, found, n, _, _ in matching if found is lane)
 
+    failing = lanes_of(scope, Fate.CONFLICT)
+
     seen = (eligible_count, matched_count, sum(mixed for *_, mixed in taken), int(scope.busy_policy))
     counts = ScopeCounts(
         device_count=sum(n for _, _, n, _, _ in rows),
+        eligible_count=eligible_count,
         matched_count=matched_count,
-        online_count=sum(online for _, _, _, online, _ in taken),
+        online_count=sum(online for _, lane, _, online, _ in taken if lane not in failing),
         disabled_count=out_count(Out.DISABLED),
         on_target_count=out_count(Out.ON_TARGET),
         never_reported_count=out_count(Out.NEVER_REPORTED),
@@ -168,7 +230,7 @@ def _counted(scope: Scope, rows: list[tuple[Out, Lane, int, int, int]]) -> Scope
         not_chosen_count=out_count(Out.NOT_CHOSEN) + eligible_count - matched_count,
         busy_waiting_count=lane_count(Lane.WAITING),
         busy_upgrading_count=lane_count(Lane.UPGRADING),
-        busy_policy=scope.busy_policy,
+        busy_policy=busy_policy_of(scope),
         fingerprint=hashlib.sha256(repr(seen).encode()).hexdigest()[:16],
     )
     return replace(counts, fingerprint=f"{counts.fingerprint}-{counts.busy_count}")

@@ -11,16 +11,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from batches_app.commands.device_lists import create_device_list, upload_device_list
 from batches_app.commands.launch import Launched, LaunchRequest, launch_batch, review_launch
+from batches_app.commands.review import PARTS, list_reviewed
 from batches_app.domain.policy import MAX_NAMES_IN_REQUEST
 from batches_app.forms.launch import LaunchForm, VerifyForm
 from batches_app.forms.tags import padded
 from batches_app.selectors import choices
-from batches_app.views.acting import actor_of
+from batches_app.views.acting import actor_of, page_or_dialog
 from ota_console.core.clock import now
 from ota_console.core.errors import Conflict, Invalid, NotFound
 from packages_app.selectors import PackageFacts, package_facts
 
-NOT_KEPT: Final = {"csrfmiddlewaretoken", "step", "fingerprint", "reviewed"}
+NOT_KEPT: Final = {"csrfmiddlewaretoken", "step", "fingerprint", "reviewed", "list"}
 """What the review does not carry on; it sets its own."""
 
 
@@ -152,9 +153,15 @@ def _review_page(request: HttpRequest, facts: PackageFacts, form: LaunchForm, as
         "counts": review.counts,
         "kept": _kept(request, asked),
         "device_list": choices.list_facts(asked.device_list) if asked.device_list else None,
-        "changed_by": _changed_by(request, review.counts.matched_count),
+        "changed_by": _changed_by(request, review.counts.updated_count),
     }
-    return render(request, "batches_app/review.html", context)
+    part, _colon, after = request.POST.get("list", "").partition(":")
+    if part not in PARTS:
+        return render(request, "batches_app/review.html", context)
+    key = int(after) if after.isdecimal() else 0
+    context |= {"part": part, "listed": list_reviewed(request=asked, part=part, after=key)}
+    fragment = "batches_app/_scope_device_rows.html"
+    return page_or_dialog(request, "batches_app/review.html", fragment, "batches_app/_scope_devices.html", context)
 
 
 def _changed_by(request: HttpRequest, matched: int) -> int | None:

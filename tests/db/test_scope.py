@@ -88,6 +88,19 @@ def test_busy_devices_are_counted_by_what_would_happen(product: Product, package
     assert (leaves.matched_count, leaves.conflict_count, leaves.left_out_count) == (1, 0, 2)
 
 
+def test_in_multi_module_mode_the_same_modules_older_update_is_overwritten(
+    product: Product, package: UpdatePackage, now: datetime
+) -> None:
+    """rules.md §7, whatever the policy; only an Upgrading one makes the new one fail."""
+    other = make_batch(make_package(product, version="3.0"), is_multi_module=True)
+    make_task(other, make_device(product), TaskStatus.NOTIFIED, is_multi_module=True)
+    make_task(other, make_device(product), TaskStatus.IN_PROGRESS, is_multi_module=True)
+    counts = review(package, now, is_multi_module=True)
+    assert (counts.updated_count, counts.conflict_count, counts.overwritten_count) == (1, 1, 1)
+    batch = launch(package, now, is_multi_module=True)
+    assert sorted(status for _, status in tasks_of(batch)) == ["FAILED", "QUEUED"]
+
+
 def test_gray_takes_exactly_its_share_and_the_same_devices_again(
     product: Product, package: UpdatePackage, now: datetime
 ) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from batches_app.commands import review
 from batches_app.models import Batch, DeviceList
 from devices_app.models import Device
 from packages_app.models import UpdatePackage
 from tests.factories import make_batch, make_device, make_devices, make_package, make_product, make_task
-from tests.pages import HTMX, Console
+from tests.pages import DIALOG, HTMX, Console
 
 DEFAULTS = {
     "step": "review",
@@ -45,7 +46,7 @@ def test_the_review_shows_who_is_in_and_why_the_others_are_not(console: Console,
     """Nothing is sent before the launch."""
     page = console.post(address(package), asked(rate_constant="600"))
     assert "Nothing has been sent. If you launch, 4 devices get 2.0, starting at once, at 600 per minute." in page.text
-    assert "Devices in this scope 5 Already on 2.0 − 1 Will be updated 4" in page.text
+    assert "Devices in this scope 5 Already on 2.0 − 1 Show the devices Will be updated 4" in page.text
     assert not Batch.objects.exists()
 
 
@@ -139,21 +140,66 @@ def test_busy_devices_can_be_left_out_from_the_review(console: Console, package:
     assert busy is not None
     make_task(make_batch(make_package(package.product)), busy)
     page = console.post(address(package), asked())
-    assert "would fail at once: unfinished update in another batch" in page.text
-    assert "Leave them out" in page.text
-    assert "Overwrite them" in page.text
+    assert "If you launch, 3 devices get 2.0" in page.text
+    would_fail = "Would fail at once: unfinished update in another batch Overwrite them · Leave them out − 1"
+    assert f"{would_fail} Show the devices Will be updated 3" in page.text
+    assert "Launch to 3 devices" in page.text
+    assert "24 bytes in total" in page.text
     page = console.post(address(package), asked(busy_policy=["0", "2"]))
     assert "Will be updated 3" in page.text
 
 
+def test_a_gray_review_says_between_which_numbers_chance_decides(console: Console, package: UpdatePackage) -> None:
+    """Whom a gray update chooses is known at the launch only."""
+    for device in package.product.devices.order_by("pk")[:3]:
+        make_task(make_batch(make_package(package.product)), device)
+    page = console.post(address(package), asked(target="2", gray_percent="50"))
+    assert "If you launch, 0 to 1 device gets 2.0" in page.text
+    assert "− 1 to 2 Show the devices Will be updated 0 to 1" in page.text
+
+
+def test_a_launch_that_would_update_nobody_is_not_offered(console: Console, package: UpdatePackage) -> None:
+    """All would fail at once; the page says what to do."""
+    for device in package.product.devices.all():
+        make_task(make_batch(make_package(package.product)), device)
+    page = console.post(address(package), asked())
+    assert "No device would be updated: all of them have an unfinished update." in page.html
+    assert 'value="launch"' not in page.html
+
+
+def test_each_count_of_the_review_opens_its_list(
+    console: Console, package: UpdatePackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the statement that counted, a page at a time; without a script the review comes back with the list open."""
+    monkeypatch.setattr(review, "PAGE_SIZE", 2)
+    *others, on_target = package.product.devices.order_by("pk")
+    busy, *free = others
+    make_task(make_batch(make_package(package.product)), busy)
+    for part, found in {"on_target": on_target, "conflict": busy}.items():
+        dialog = console.post(address(package), asked(list=part), DIALOG)
+        assert ("<html" in dialog.html, re.findall(r"meter-\d+", dialog.text)) == (False, [found.name])
+    first = console.post(address(package), asked(list="updated"))
+    assert ("Nothing has been sent." in first.text, "Devices behind this count" in first.text) == (True, True)
+    after = re.search(r'value="(updated:\d+)"', first.html)
+    assert after is not None
+    second = console.post(address(package), asked(list=after[1]), HTMX)
+    assert re.findall(r"meter-\d+", second.text) == [free[2].name]
+
+
+def test_one_device_more_is_said_in_the_singular(console: Console, package: UpdatePackage) -> None:
+    """Not "1 devices"."""
+    page = console.post(address(package), asked(step="launch", fingerprint="of-before", reviewed="3"))
+    assert "1 device more than you reviewed." in page.text
+
+
 def test_the_form_counts_the_matching_devices_while_it_is_filled(console: Console, package: UpdatePackage) -> None:
     """By the launch's own statement; an unfinished form shows a dash."""
-    assert "Matching now 4" in console.post(address(package, "launch/matching/"), asked(), HTMX).text
+    assert "Would be updated now 4" in console.post(address(package, "launch/matching/"), asked(), HTMX).text
     assert (
-        "Matching now 2"
+        "Would be updated now 2"
         in console.post(address(package, "launch/matching/"), asked(target="2", gray_percent="50"), HTMX).text
     )
-    assert "Matching now –" in console.post(address(package, "launch/matching/"), asked(target="2"), HTMX).text
+    assert "Would be updated now –" in console.post(address(package, "launch/matching/"), asked(target="2"), HTMX).text
 
 
 def test_a_dynamic_batch_is_launched_for_versions(console: Console, package: UpdatePackage) -> None:

@@ -31,6 +31,14 @@ def grouped(value: int | None) -> str:
 
 
 @register.filter
+def up_to(least: int, most: int) -> str:
+    """13 to 60; one number where both are equal."""
+    if least == most:
+        return grouped(most)
+    return _("%(least)s to %(most)s") % {"least": grouped(least), "most": grouped(most)}
+
+
+@register.filter
 def percent_of(part: int, whole: int) -> str:
     """A share with one decimal: 10.3 %."""
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"

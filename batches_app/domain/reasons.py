@@ -63,6 +63,13 @@ REASONS: Final[Mapping[Reason, str]] = {
 The device's own codes are shown before theirs: "−3 The verification failed".
 """
 
+ENDINGS: Final[Mapping[str, str]] = {
+    "finish_time": gettext_noop("finish time reached"),
+    "nothing_matched": gettext_noop("no device matched any more"),
+    "all_canceled": gettext_noop("every device update was canceled"),
+}
+"""Why a batch ended, beside the time; an ordinary end needs no words (rules.md §3)."""
+
 REFUSALS: Final[Mapping[str, str]] = {
     "unknown_task": gettext_noop("This device update does not exist."),
     "no_task": gettext_noop("This device has no unfinished update with this package."),

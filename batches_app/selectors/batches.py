@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from batches_app.domain.pacing import Rate, rate_now
-from batches_app.domain.reasons import REASONS
+from batches_app.domain.reasons import ENDINGS, REASONS
 from batches_app.domain.states import BatchStatus, Reason
 from batches_app.models import Batch, BatchCounts, FailureCount
 from batches_app.selectors.counts import (
@@ -125,6 +125,12 @@ class BatchFacts:
         notified, succeeded = (row.ever_notified, row.succeeded) if row else (0, 0)
         return rate_now(self.rate, notified_count=notified, succeeded_count=succeeded)
 
+    @property
+    def end_words(self) -> str:
+        """Why it ended, where that says more than its status; empty else."""
+        words = ENDINGS.get(self.batch.end_reason, "")
+        return _(words) if words else ""
+
     @cached_property
     def failures(self) -> tuple[FailureShare, ...]:
         """Failed device updates by reason, most frequent first. One query."""
@@ -134,6 +140,11 @@ class BatchFacts:
             sums[Reason(reason)] = sums.get(Reason(reason), 0) + count
         ranked = sorted(sums.items(), key=lambda item: -item[1])
         return tuple(_failure_share(reason, count) for reason, count in ranked)
+
+    @property
+    def failed_count(self) -> int:
+        """The sum of `failures`, so that a heading and its lines never disagree."""
+        return sum(share.count for share in self.failures)
 
 
 def _failure_share(reason: Reason, count: int) -> FailureShare:

@@ -10,7 +10,8 @@ from typing import Final
 from batches_app.models import BatchCounts, PackageCounts, StatusCounts
 
 Counts = Mapping[str, int]
-"""`all`, the seven statuses by name, and the forms of To Be Pushed: QUEUED_PLAIN, QUEUED_OFFLINE, QUEUED_SCHEDULED."""
+"""By name: `all`, the seven statuses; the forms of To Be Pushed, QUEUED_PLAIN, QUEUED_OFFLINE, QUEUED_SCHEDULED; and what
+devices reported after their end, LATE_SUCCESS, ROLLED_BACK (rules.md §2, §7)."""
 
 UNFINISHED_NAMES: Final = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 ENDED_NAMES: Final = ("SUCCEEDED", "FAILED", "CANCELED")
@@ -42,6 +43,8 @@ def as_counts(row: StatusCounts | None, *, is_scheduled: bool = False) -> Counts
         "QUEUED_OFFLINE": offline,
         "QUEUED_SCHEDULED": scheduled,
         "QUEUED_PLAIN": row.queued - offline - scheduled,
+        "LATE_SUCCESS": row.late_success,
+        "ROLLED_BACK": row.rolled_back,
     }
 
 

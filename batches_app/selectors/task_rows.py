@@ -74,6 +74,8 @@ class TaskRow:
     attempt: str
     """As in "2 of 3"; "–" before the first push."""
     at: datetime
+    blocker: str
+    """Public id of the batch whose update was in the way: Conflict. Empty else."""
 
     @property
     def is_open(self) -> bool:
@@ -171,7 +173,7 @@ def _rules(wanted: TaskFilter) -> list[Fragment]:
 
 
 def _rows(ids: Sequence[int], now: datetime) -> tuple[TaskRow, ...]:
-    found = Task.objects.filter(pk__in=ids).select_related("batch").order_by("-batch_id", "pk")
+    found = Task.objects.filter(pk__in=ids).select_related("batch", "blocker__batch").order_by("-batch_id", "pk")
     tasks = list(found)
     return tuple(_row(task, versions, now) for versions in [_current_versions(tasks)] for task in tasks)
 
@@ -201,7 +203,13 @@ def _row(task: Task, versions: dict[tuple[int, int], str], now: datetime) -> Tas
         progress=task.progress,
         attempt=task_attempt(task),
         at=task.updated_at,
+        blocker=_blocking_batch(task),
     )
+
+
+def _blocking_batch(task: Task) -> str:
+    is_conflict = task.status == TaskStatus.FAILED and task.reason == Reason.CONFLICT
+    return task.blocker.batch.public_id if is_conflict and task.blocker is not None else ""
 
 
 def task_label(task: Task, now: datetime) -> tuple[str, str]:

@@ -31,6 +31,9 @@ def batch_frame(facts: BatchFacts, *, at: datetime, tasks: Sequence[Frame] = ())
         "status": BatchStatus(batch.status).name,
         "status_label": str(BATCH[facts.state].label),
         "paused": batch.paused_at is not None,
+        "reupgradable": facts.is_reupgradable,
+        "updated_at": batch.updated_at.isoformat(),
+        "rate_now": facts.rate_now,
         "counts": dict(facts.counts),
         "launch": {
             "state": "writing" if facts.is_launching else "done",
@@ -56,6 +59,7 @@ def task_part(row: TaskRow) -> Frame:
         "detail": row.note,
         "progress": row.progress,
         "attempt": row.attempt,
+        "blocker": row.blocker,
         "at": row.at.isoformat(),
     }
 

@@ -3,7 +3,7 @@
 
 import { refreshBulk } from "./bulk.js";
 import { drawState, drawTask, looks, text } from "./live-rows.js";
-import { refresh } from "./refresh.js";
+import { refresh, refreshParts } from "./refresh.js";
 import { announce, grouped, percentOf, say } from "./words.js";
 
 /** The public ids of the tasks whose rows stand on the page. */
@@ -37,8 +37,11 @@ function drawBatch(frame) {
     if (scope.dataset.drawn && Number(scope.dataset.drawn) > frame.revision) continue;
     scope.dataset.drawn = frame.revision;
     drawCounts(scope, frame.counts);
+    scope.toggleAttribute("data-reupgradable", frame.reupgradable);
     drawStatus(scope, frame);
     drawWork(scope, frame);
+    drawRate(scope, frame.rate_now);
+    drawEdited(scope, frame);
   }
   for (const task of frame.tasks ?? []) drawTask(task);
   if (frame.tasks?.length) refreshBulk();
@@ -71,10 +74,10 @@ function drawCounts(scope, given) {
   }
 }
 
+/* Heading and lines come together, and say themselves of how many failures they are. */
 function drawFailures(failed) {
   const panel = document.querySelector("[data-failures]");
-  if (!panel || Number(panel.dataset.seen) === failed) return;
-  panel.dataset.seen = failed;
+  if (!panel || Number(panel.querySelector("[data-failed]")?.dataset.failed) === failed) return;
   refresh(panel, panel.dataset.failures);
 }
 
@@ -117,6 +120,19 @@ function drawWork(scope, frame) {
     part.hidden = !cancel?.requested;
     text(part, "[data-work]", say("canceling", { done: grouped(cancel?.done ?? 0) }));
   }
+}
+
+/* The rate of a variable batch grows with its counts. */
+function drawRate(scope, rate) {
+  for (const place of scope.querySelectorAll("[data-rate-now]")) place.textContent = grouped(rate ?? 0);
+}
+
+/* Somebody changed the batch itself: the parts that frames do not carry are read again. */
+function drawEdited(scope, frame) {
+  const known = scope.dataset.updatedAt;
+  if (!known || known === frame.updated_at) return;
+  scope.dataset.updatedAt = frame.updated_at;
+  refreshParts("[data-edited]", location.href);
 }
 
 /* How many devices of the shown states there were when the list was made, and how many there are now. */

@@ -25,7 +25,8 @@ export function drawTask(task) {
   const [, label, detail] = task.label.match(/^([^(（]*?)\s*((?:[(（].*)?)$/u);
   const state = row.querySelector("[data-cell=state] [data-state]");
   if (state) drawState(state, look, task.status, label, detail);
-  text(row, "[data-cell=note]", task.detail ?? "");
+  text(row, "[data-note]", task.detail ?? "");
+  for (const link of row.querySelectorAll("[data-blocker]")) link.hidden = !task.blocker;
   text(row, "[data-cell=attempt]", task.attempt ?? "");
   const step = row.querySelector("[data-cell=progress]");
   if (step) drawProgress(step, look, task.progress);

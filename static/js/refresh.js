@@ -1,27 +1,59 @@
-/* Parts of a page that live frames do not carry are read again from the server, at most once in two seconds. */
+/* Parts of a page that live frames do not carry are read again from the server, at most once in two seconds; what could not
+   be read is tried again, since no frame need come any more. */
 
 const PAUSE = 2000;
+const LONGEST_PAUSE = 32000;
 const waiting = new Set();
 
-async function read(address, selector) {
+/* Null: somebody else answers at this address now (a sign-in page), so nothing is shown. */
+async function read(address) {
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (!answer.ok || answer.redirected) return null;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  return selector ? page.querySelector(selector) : page.body;
+  if (answer.redirected) return null;
+  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+function soon(key, address, put, pause = PAUSE) {
+  if (waiting.has(key)) return;
+  waiting.add(key);
+  setTimeout(async () => {
+    waiting.delete(key);
+    try {
+      const page = await read(address);
+      if (page) put(page);
+    } catch {
+      soon(key, address, put, Math.min(2 * pause, LONGEST_PAUSE));
+    }
+  }, pause);
 }
 
 /** Fill an element with what the server shows at `address` now; with a selector, replace it by that part of the page. */
 export function refresh(element, address, selector = "") {
-  const key = `${address} ${selector}`;
-  if (!element || waiting.has(key)) return;
-  waiting.add(key);
-  setTimeout(async () => {
-    waiting.delete(key);
-    const fresh = await read(address, selector).catch(() => null);
-    if (!fresh || !element.isConnected) return;
-    if (selector) element.replaceWith(fresh);
-    else element.replaceChildren(...fresh.childNodes);
-    window.htmx?.process(selector ? fresh : element);
-    document.dispatchEvent(new CustomEvent("rows-changed"));
-  }, PAUSE);
+  if (element) soon(`${address} ${selector}`, address, (page) => {
+    if (selector) replace(element, page.querySelector(selector));
+    else if (element.isConnected) fill(element, page.body);
+  });
+}
+
+/** Replace all parts of the page that match, each by the one of the same id, with one request. */
+export function refreshParts(selector, address) {
+  soon(`${address} ${selector}`, address, (page) => {
+    for (const part of document.querySelectorAll(selector)) replace(part, page.getElementById(part.id));
+  });
+}
+
+function fill(element, fresh) {
+  element.replaceChildren(...fresh.childNodes);
+  shown(element);
+}
+
+function replace(element, fresh) {
+  if (!fresh || !element.isConnected || fresh.isEqualNode(element)) return;
+  element.replaceWith(fresh);
+  shown(fresh);
+}
+
+function shown(element) {
+  window.htmx?.process(element);
+  document.dispatchEvent(new CustomEvent("rows-changed"));
 }

@@ -19,11 +19,12 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from batches_app.domain.states import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED
+from batches_app.domain.states import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, BatchStatus
 from batches_app.models import Batch, BatchCounts, PackageCounts, Task
 from batches_app.selectors import live
 from ota_console.accounts.models import User
 from ota_console.asgi import application
+from ota_console.core.clock import now
 from ota_console.demo.processes import free_port
 from ota_console.demo.redis_server import redis_program
 from ota_console.live import consumers
@@ -211,6 +212,27 @@ def test_nothing_is_told_when_nothing_differs(user: User, batch: Batch) -> None:
         await page.frame()
         await happens(lambda: None, moved(batch), moved(batch))
         assert await page.is_quiet()
+
+    played(user, story)
+
+
+def test_what_follows_from_the_batch_itself_is_told(user: User, batch: Batch) -> None:
+    """The rate at these counts, whether ended updates may start again, and that somebody changed the batch."""
+    rate = {"rate_per_minute": 100, "rate_base_per_minute": 10, "rate_factor": 2, "rate_notified_step": 1}
+    Batch.objects.filter(pk=batch.pk).update(rate_kind=Batch.RateKind.VARIABLE, **rate)
+
+    def grow() -> None:
+        BatchCounts.objects.filter(batch=batch).update(ever_notified=2)
+        Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.CANCELED, updated_at=now())
+
+    async def story(page: Page) -> None:
+        await page.ask({"batch": batch.public_id})
+        before = await page.frame()
+        assert (before["rate_now"], before["reupgradable"]) == (10, True)
+        await happens(grow, moved(batch))
+        after = await page.frame()
+        assert (after["rate_now"], after["reupgradable"]) == (40, False)
+        assert after["updated_at"] > before["updated_at"]
 
     played(user, story)
 

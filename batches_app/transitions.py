@@ -31,6 +31,7 @@ from batches_app.domain.states import (
     is_unfinished,
 )
 from batches_app.models import Batch, Task
+from batches_app.selectors.task_facts import policy_of
 from batches_app.sql import tasks as sql
 from ota_console.outbox import commands as outbox
 from ota_console.outbox import events
@@ -117,28 +118,6 @@ class _Change(NamedTuple):
 
 
 _Move = tuple[_Change, _Places, _Places]
-
-
-def policy_of(batch: Batch) -> Policy:
-    """The rules that a batch gives to its tasks. Expects `package` to be loaded."""
-    allowed = frozenset(batch.source_versions) or None
-    is_delta = batch.package.kind == batch.package.Kind.DELTA
-    if is_delta and batch.package.source_version:
-        allowed = frozenset({batch.package.source_version})
-    return Policy(
-        target_version=batch.target_version,
-        allowed_sources=allowed,
-        is_delta=is_delta,
-        retry_limit=batch.retry_count or 0,
-        retry_interval_minutes=batch.retry_interval_minutes or 0,
-        notify_timeout_minutes=batch.notify_timeout_minutes,
-        needs_push=batch.needs_push,
-        needs_confirm=batch.needs_confirm,
-        is_paused=batch.paused_at is not None,
-        cancel_mask=batch.cancel_mask,
-        schedule_at=batch.schedule_at,
-        finish_at=batch.finish_at,
-    )
 
 
 def context_of(batch: Batch) -> BatchContext:

@@ -178,6 +178,8 @@ def _count(task: Task) -> None:
         names = [STATUS_COLUMNS[task.status]]
         names += ["queued_offline"] if task.status == TaskStatus.QUEUED and task.is_offline else []
         names += ["ever_notified"] if task.notified_at else []
+        names += ["late_success"] if task.late_success_at else []
+        names += ["rolled_back"] if task.rolled_back_at else []
         for name in names:
             setattr(counts, name, getattr(counts, name) + 1)
         counts.save(update_fields=names)

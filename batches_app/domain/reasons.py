@@ -182,9 +182,10 @@ def _why_failed(task: TaskFacts, around: Situation) -> Text:
     if task.attempt:
         return Text(
             gettext_noop(
-                "The device reported a failure (%(reason)s) after %(attempt)s retries; no automatic retry is left."
+                "The device reported a failure (%(reason)s) on attempt %(number)s, the last one; "
+                "no automatic retry is left."
             ),
-            {"reason": reason_text(task.reason), "attempt": task.attempt},
+            {"reason": reason_text(task.reason), "number": task.attempt + 1},
         )
     return Text(gettext_noop("The device reported a failure (%(reason)s)."), {"reason": reason_text(task.reason)})
 

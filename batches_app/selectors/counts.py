@@ -10,8 +10,9 @@ from typing import Final
 from batches_app.models import BatchCounts, PackageCounts, StatusCounts
 
 Counts = Mapping[str, int]
-"""By name: `all`, the seven statuses; the forms of To Be Pushed, QUEUED_PLAIN, QUEUED_OFFLINE, QUEUED_SCHEDULED; and what
-devices reported after their end, LATE_SUCCESS, ROLLED_BACK (rules.md §2, §7)."""
+"""By name: `all`, the seven statuses; the forms of To Be Pushed, as in QUEUED_PLAIN; LATE_SUCCESS and ROLLED_BACK, what
+devices reported after their end (rules.md §2, §7).
+"""
 
 UNFINISHED_NAMES: Final = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 ENDED_NAMES: Final = ("SUCCEEDED", "FAILED", "CANCELED")

@@ -20,6 +20,11 @@ def wants_dialog(request: HttpRequest) -> bool:
     return wants_fragment(request) and request.headers.get("HX-Target") == "dialog"
 
 
+def wants_drawer(request: HttpRequest) -> bool:
+    """Whether a page's script asks for the drawer of a device alone."""
+    return wants_fragment(request) and request.headers.get("HX-Target") == "drawer"
+
+
 def page_or_dialog(
     request: HttpRequest, page: str, fragment: str, dialog: str, context: dict[str, object]
 ) -> HttpResponse:

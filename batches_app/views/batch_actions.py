@@ -1,6 +1,7 @@
 """What a person changes: a batch (edit, cancel, pause, resume) and its device updates (cancel, confirm, restart)."""
 
 from collections.abc import Callable, Sequence
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -19,8 +20,8 @@ from batches_app.domain.states import CONFIRM, NOTIFIED, QUEUED
 from batches_app.forms.edit import EditForm
 from batches_app.selectors.batches import BatchFacts, batch_facts
 from batches_app.selectors.task_rows import single_rows
-from batches_app.views.acting import actor_of, leave_dialog
-from batches_app.views.batch_pages import MAX_TICKED
+from batches_app.views.acting import actor_of, leave_dialog, wants_drawer
+from batches_app.views.batch_pages import MAX_TICKED, drawer
 from ota_console.core.clock import now
 from ota_console.core.errors import Conflict, Invalid
 from ota_console.web.htmx import wants_fragment
@@ -159,10 +160,18 @@ def _row_again(
     text = said(result.device_name) if result.is_done else result.message
     if not wants_fragment(request):
         (messages.success if result.is_done else messages.error)(request, text)
-        return leave_dialog(request, _devices_page(public_id))
+        device = request.POST.get("device", "")
+        open_drawer = f"?{urlencode({'device': device})}" if device else ""
+        return leave_dialog(request, f"{_devices_page(public_id)}{open_drawer}")
     facts = batch_facts(public_id, now())
-    rows = single_rows(public_ids=[result.task], batch_id=facts.batch.pk, now=facts.now)
-    response = render(
-        request, "batches_app/_task_row.html", {"row": rows[0], "facts": facts, "batch": facts.batch} if rows else {}
-    )
+    if wants_drawer(request):
+        response = drawer(request, facts, request.POST.get("device", ""))
+    else:
+        response = _row(request, facts, result.task)
     return trigger_client_event(response, "toast", {"text": text, "kind": "good" if result.is_done else "bad"})
+
+
+def _row(request: HttpRequest, facts: BatchFacts, task: str) -> HttpResponse:
+    rows = single_rows(public_ids=[task], batch_id=facts.batch.pk, now=facts.now)
+    context = {"row": rows[0], "facts": facts, "batch": facts.batch} if rows else {}
+    return render(request, "batches_app/_task_row.html", context)

@@ -10,8 +10,9 @@ from batches_app.filters import BatchFilter, shown_names, task_filter
 from batches_app.forms.edit import EditForm
 from batches_app.selectors import batches as selectors
 from batches_app.selectors.batches import BatchFacts
+from batches_app.selectors.device_update import device_update
 from batches_app.selectors.task_rows import batch_page, single_rows
-from batches_app.views.acting import page_or_dialog
+from batches_app.views.acting import page_or_dialog, wants_drawer
 from ota_console.core.clock import now
 from ota_console.web.htmx import page_or_fragment
 from ota_console.web.pagination import page_by_key
@@ -61,7 +62,11 @@ def batch_devices(request: HttpRequest, public_id: str) -> HttpResponse:
     if request.GET.get("part") == "failures":
         context = {"facts": facts, "counts": facts.counts, "wanted": wanted}
         return render(request, "batches_app/_failures.html", context)
-    context = _context(request, facts) | {
+    device = request.GET.get("device", "")
+    if wants_drawer(request):
+        return drawer(request, facts, device)
+    context = _context(request, facts) | drawer_context(facts, device)
+    context |= {
         "tab": "devices",
         "wanted": wanted,
         "shown": shown_names(wanted),
@@ -69,6 +74,21 @@ def batch_devices(request: HttpRequest, public_id: str) -> HttpResponse:
     }
     dialog = _dialog(request, facts)
     return page_or_dialog(request, "batches_app/devices.html", "batches_app/_task_rows.html", dialog, context)
+
+
+def drawer(request: HttpRequest, facts: BatchFacts, device: str) -> HttpResponse:
+    """The drawer alone, as it stands now."""
+    context = {"facts": facts, "batch": facts.batch, "counts": facts.counts} | drawer_context(facts, device)
+    return render(request, "batches_app/_drawer.html", context)
+
+
+def drawer_context(facts: BatchFacts, device: str) -> dict[str, Any]:
+    """What the drawer shows of this device; nothing where none is open."""
+    if not device:
+        return {}
+    batch = facts.batch
+    found = device_update(batch_id=batch.pk, product_id=batch.product_id, device_name=device, now=facts.now)
+    return {"drawer_device": device, "drawer": found}
 
 
 @require_GET

@@ -4,6 +4,7 @@ import "./theme.js";
 import "./ago.js";
 import "./toast.js";
 import "./dialog.js";
+import "./drawer.js";
 import "./bulk.js";
 import "./clipboard.js";
 import "./keys.js";

@@ -6,8 +6,11 @@ import { drawState, drawTask, looks, text } from "./live-rows.js";
 import { refresh, refreshParts } from "./refresh.js";
 import { announce, grouped, percentOf, say } from "./words.js";
 
-/** The public ids of the tasks whose rows stand on the page. */
-export const shownTasks = () => [...document.querySelectorAll("tr[data-task]")].slice(0, 1000).map((row) => row.dataset.task);
+/** The public ids of the tasks that stand on the page, in rows and in the drawer. */
+export function shownTasks() {
+  const places = [...document.querySelectorAll("aside[data-task]"), ...document.querySelectorAll("tr[data-task]")];
+  return [...new Set(places.map((place) => place.dataset.task))].slice(0, 1000);
+}
 
 /** Draw one frame of any type. */
 export function draw(frame) {

@@ -17,10 +17,13 @@ export function drawState(place, look, name, label, detail) {
   text(place, "[data-detail]", detail);
 }
 
-/** One row, if it stands on the page. */
+/** One device update, where it stands on the page: in its row, in the drawer. */
 export function drawTask(task) {
-  const row = document.querySelector(`tr[data-task="${CSS.escape(task.id)}"]`);
-  if (!row) return;
+  for (const place of document.querySelectorAll(`[data-task="${CSS.escape(task.id)}"]`)) drawPlace(place, task);
+  document.dispatchEvent(new CustomEvent("task-changed", { detail: { id: task.id } }));
+}
+
+function drawPlace(row, task) {
   const look = looks.task[task.status];
   const [, label, detail] = task.label.match(/^([^(（]*?)\s*((?:[(（].*)?)$/u);
   const state = row.querySelector("[data-cell=state] [data-state]");

@@ -49,7 +49,9 @@ function fill(element, fresh) {
 
 function replace(element, fresh) {
   if (!fresh || !element.isConnected || fresh.isEqualNode(element)) return;
+  const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
   element.replaceWith(fresh);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   shown(fresh);
 }
 

@@ -93,7 +93,7 @@ def test_every_reason_and_refusal_has_words() -> None:
         (
             TaskStatus.FAILED,
             {"reason": Reason.DOWNLOAD_FAILED, "attempt": 2},
-            "The device reported a failure (\u22122 The download failed) after 2 retries",
+            "The device reported a failure (\u22122 The download failed) on attempt 3, the last one",
         ),
         (TaskStatus.FAILED, {"reason": Reason.CONFLICT}, "Another unfinished update held the device"),
         (TaskStatus.FAILED, {"reason": Reason.VERSION_MISMATCH}, "The device reported a version that is neither"),

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from batches_app.domain.states import BatchStatus, Reason, TaskStatus
-from batches_app.models import Batch, BatchCounts, PackageCounts, Task
+from batches_app.models import Batch, Task
 from batches_app.selectors import task_rows
 from ota_console.core.clock import now
 from tests.factories import make_batch, make_device, make_devices, make_package, make_product, make_task
@@ -113,9 +113,6 @@ def test_a_conflict_names_the_batch_that_was_in_the_way(console: Console, batch:
 def test_what_devices_reported_after_their_end_is_counted(console: Console, batch: Batch) -> None:
     """rules.md §2, §7: on the batch and on the package, and nothing where there is none."""
     make_task(batch, make_device(batch.product), TaskStatus.FAILED, late_success_at=now())
-    for counts in (BatchCounts.objects.get(batch=batch), PackageCounts.objects.get(package=batch.package)):
-        counts.late_success = 1
-        counts.save()
     for page in (console.get(devices(batch)), console.get(f"/ota/packages/{batch.package.public_id}/devices/")):
         assert (page.count("LATE_SUCCESS"), page.count("ROLLED_BACK")) == ("1", "0")
         assert 'data-zeroes data-zero><span class="fig" data-count="ROLLED_BACK"' in page.html

@@ -152,7 +152,7 @@ def test_the_device_tab_has_a_row_per_update_and_its_statistics(console: Console
     assert counts == {"all": "5", "SUCCEEDED": "1", "FAILED": "2", "CANCELED": "1"}
     assert page.count("CONFIRM+QUEUED+NOTIFIED+IN_PROGRESS") == "1"
     assert page.rows == [task.public_id for task in names.values()]
-    assert all(f"/ota/batches/{batch.public_id}/devices/?q={name}" in page.html for name in names)
+    assert all(f"/ota/batches/{batch.public_id}/devices/?device={name}" in page.html for name in names)
 
 
 def test_the_device_tab_goes_through_all_batches_newest_first(

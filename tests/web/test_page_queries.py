@@ -36,6 +36,7 @@ def pages(size: int) -> dict[str, str]:
         "batches": "/ota/batches/",
         "batch devices": f"/ota/batches/{batch}/devices/",
         "batch devices by status": f"/ota/batches/{batch}/devices/?state=SUCCEEDED,FAILED",
+        "batch devices with a drawer": f"/ota/batches/{batch}/devices/?device={devices[1].name}",
         "batch info": f"/ota/batches/{batch}/info/",
         "cancel dialog": f"/ota/batches/{batch}/devices/?dialog=cancel",
         "devices": "/devices/",

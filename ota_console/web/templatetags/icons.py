@@ -19,6 +19,7 @@ register = template.Library()
 OUTLINE: Final = frozenset(
     {
         "alert-triangle",
+        "arrow-down",
         "arrow-right",
         "arrow-up",
         "ban",

@@ -215,14 +215,12 @@ def _counted(scope: Scope, rows: list[tuple[Out, Lane, int, int, int]]) -> Scope
     def lane_count(lane: Lane) -> int:
         return sum(n for _, found, n, _, _ in matching if found is lane)
 
-    failing = lanes_of(scope, Fate.CONFLICT)
-
     seen = (eligible_count, matched_count, sum(mixed for *_, mixed in taken), int(scope.busy_policy))
     counts = ScopeCounts(
         device_count=sum(n for _, _, n, _, _ in rows),
         eligible_count=eligible_count,
         matched_count=matched_count,
-        online_count=sum(online for _, lane, _, online, _ in taken if lane not in failing),
+        online_count=sum(online for _, lane, _, online, _ in taken if lane not in lanes_of(scope, Fate.CONFLICT)),
         disabled_count=out_count(Out.DISABLED),
         on_target_count=out_count(Out.ON_TARGET),
         never_reported_count=out_count(Out.NEVER_REPORTED),

@@ -126,6 +126,7 @@ def package_info(request: HttpRequest, public_id: str, *, batches: Batches) -> H
     context = {
         "facts": facts,
         "figures": batches.package_figures(facts.package.pk),
+        "tab": "info",
         "files": selectors.package_files(facts.package.pk),
         "dialog_template": "packages_app/_delete.html" if request.GET.get("dialog") == "delete" else "",
     }

@@ -53,6 +53,13 @@ class EditForm(forms.Form):
         }
         return cls(initial=values)
 
+    def values_back(self, part: str, updated_at: datetime) -> list[tuple[str, object]]:
+        """What to post so that the batch becomes again what this form, made by `of`, shows."""
+        names = (*RATE_FIELDS, "timeout_minutes", "source_versions")
+        values = [(name, value) for name in names if (value := self.initial[name]) is not None]
+        pairs = [(name, text) for tag in self.tags for name, text in zip(("tag_key", "tag_value"), tag, strict=True)]
+        return [("part", part), ("undo", "1"), ("seen_at", updated_at.isoformat()), *values, *pairs]
+
     @property
     def has_rate(self) -> bool:
         return bool(self.cleaned_data["part"] != "edit-tags")

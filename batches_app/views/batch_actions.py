@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -17,11 +18,11 @@ from batches_app.commands.confirm import confirm_tasks, reupgrade_tasks
 from batches_app.commands.edit import Edited, edit_batch
 from batches_app.commands.pause import pause_batch, resume_batch
 from batches_app.domain.states import CONFIRM, NOTIFIED, QUEUED
-from batches_app.forms.edit import EditForm
+from batches_app.forms.edit import RATE_FIELDS, EditForm
 from batches_app.selectors.batches import BatchFacts, batch_facts
 from batches_app.selectors.task_rows import single_rows
 from batches_app.views.acting import actor_of, leave_dialog, wants_drawer
-from batches_app.views.batch_pages import MAX_TICKED, drawer
+from batches_app.views.batch_pages import drawer
 from ota_console.core.clock import now
 from ota_console.core.errors import Conflict, Invalid
 from ota_console.web.htmx import wants_fragment
@@ -36,9 +37,10 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
     """Rate values and tags of a batch that is Upgrading (seed)."""
     facts = batch_facts(public_id, now())
     form = EditForm(request.POST)
+    before = EditForm.of(facts)
     edited = _save(request, facts, form) if form.is_valid() else None
     if edited is not None:
-        messages.success(request, _edited(edited.changed))
+        _tell_edited(request, facts, before, edited)
         return leave_dialog(request, reverse("batches:info", args=[public_id]))
     part = request.POST.get("part", "edit")
     context = {"facts": facts, "batch": facts.batch, "counts": facts.counts, "form": form, "part": part}
@@ -85,9 +87,7 @@ def cancel_waiting(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_POST
 def cancel_ticked(request: HttpRequest, public_id: str) -> HttpResponse:
     """Several ticked devices (seed)."""
-    results = cancel_tasks(
-        tasks=request.POST.getlist("task")[:MAX_TICKED], actor=actor_of(request), now=now(), batch=public_id
-    )
+    results = cancel_tasks(tasks=request.POST.getlist("task"), actor=actor_of(request), now=now(), batch=public_id)
     done = sum(result.is_done for result in results)
     said = ngettext("%(count)d update canceled.", "%(count)d updates canceled.", done) % {"count": done}
     refused = [result for result in results if not result.is_done]
@@ -138,12 +138,28 @@ def confirm_task(request: HttpRequest, public_id: str, task: str) -> HttpRespons
     return _row_again(request, public_id, results, lambda name: _("%(device)s is confirmed.") % {"device": name})
 
 
+def _tell_edited(request: HttpRequest, facts: BatchFacts, before: EditForm, edited: Edited) -> None:
+    """What holds from when on, and Undo: an edit back to the values of before (design §6)."""
+    if "undo" in request.POST:
+        messages.success(request, _("Undone. The former values hold again."))
+        return
+    values = before.values_back(request.POST.get("part", "edit"), edited.updated_at) if edited.changed else []
+    context = {"said": _edited(edited.changed), "batch": facts.batch, "values": values}
+    messages.success(request, render_to_string("batches_app/_edited.html", context, request))
+
+
 def _edited(changed: Sequence[str]) -> str:
     if not changed:
         return _("Nothing was changed.")
-    if changed == ("tags",):
+    has_tags = "tags" in changed
+    has_rate = any(name in RATE_FIELDS for name in changed)
+    if has_tags and has_rate:
+        return _("Saved. The push rate is in effect within 5 s; new tags reach devices within one minute.")
+    if has_tags:
         return _("Tags saved. Device notifications use them within one minute.")
-    return _("Saved. In effect within 5 s; new tags reach devices within one minute.")
+    if has_rate:
+        return _("Push rate saved. In effect within 5 s.")
+    return _("Saved. It holds for device updates made from now on.")
 
 
 def _canceling(count: int) -> str:

@@ -106,8 +106,9 @@ def _context(request: HttpRequest, facts: BatchFacts) -> dict[str, Any]:
     if name.startswith("edit"):
         context |= {"form": EditForm.of(facts), "part": name}
     if name == "cancel-devices":
-        ticked = request.GET.getlist("task")[:MAX_TICKED]
-        rows = single_rows(public_ids=ticked, batch_id=facts.batch.pk, now=facts.now)
+        ticked = request.GET.getlist("task")
+        rows = single_rows(public_ids=ticked[:MAX_TICKED], batch_id=facts.batch.pk, now=facts.now)
+        context["beyond_count"] = max(0, len(ticked) - MAX_TICKED)
         context["ticked"] = [row for row in rows if row.is_open]
     return context
 

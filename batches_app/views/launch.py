@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from batches_app.commands.device_lists import create_device_list, upload_device_list
@@ -116,7 +117,11 @@ def _with_device_list(request: HttpRequest, facts: PackageFacts, form: LaunchFor
         form.add_errors({"device_names": [error.message]})
         return asked
     if made.bad_line_count:
-        said = _("%(count)s names of the list are not devices of this product and are left out.")
+        said = ngettext(
+            "%(count)s name of the list is no device of this product and is left out.",
+            "%(count)s names of the list are not devices of this product and are left out.",
+            made.bad_line_count,
+        )
         messages.warning(request, said % {"count": f"{made.bad_line_count:,}"})
     return replace(asked, device_names=(), device_list=made.public_id)
 

@@ -7,6 +7,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from ota_console.accounts.commands import choose_theme
+from ota_console.accounts.forms import SignInForm
 from ota_console.core.errors import Forbidden
 
 THEME_COOKIE_SECONDS = 365 * 24 * 3600
@@ -17,6 +18,7 @@ class SignIn(LoginView):
     """The sign-in page; a person who is signed in already goes on to the console."""
 
     template_name = "registration/login.html"
+    form_class = SignInForm
     redirect_authenticated_user = True
 
 

@@ -30,6 +30,10 @@ REFRESH_SECONDS: Final = 30.0
 log = structlog.get_logger(__name__)
 
 
+class _GoneError(Exception):
+    """The person left the page: nobody is there to be told."""
+
+
 class LiveConsumer(AsyncWebsocketConsumer):
     """One socket. Its own task takes messages; `_pump` reads and sends, so that a slow client holds up only itself."""
 
@@ -66,7 +70,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             watch = parse_watch(orjson.loads(text_data))
         except (Invalid, orjson.JSONDecodeError) as error:
-            await self._send({"type": "error", "code": "bad_watch", "message": str(error)})
+            with contextlib.suppress(_GoneError):
+                await self._send({"type": "error", "code": "bad_watch", "message": str(error)})
             return
         page = page_of(watch, reader(), locale_of(self.scope))
         await self._join(page.group)  # first join, then read: what changes in between is told twice rather than never
@@ -84,7 +89,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._group = group
 
     async def _send(self, frame: dict[str, Any]) -> None:
-        await self.send(text_data=orjson.dumps(frame).decode())
+        """Raises `_GoneError`: an ASGI server answers a send to a socket that is gone by an OSError."""
+        try:
+            await self.send(text_data=orjson.dumps(frame).decode())
+        except OSError as error:
+            raise _GoneError from error
+
+    async def _hang_up(self, code: int) -> None:
+        with contextlib.suppress(OSError):
+            await self.close(code)
 
     # --- what changed -------------------------------------------------------------------------------------------------
 
@@ -110,11 +123,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 if page is not None and keys:
                     for frame in await page.frames(keys):
                         await self._send(frame)
+        except _GoneError:
+            return
         except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("live.failed")
-            await self.close(FAILED)
+            await self._hang_up(FAILED)
 
     async def _wait(self) -> None:
         """Until something is due, or for a refresh."""
@@ -134,4 +149,4 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if await is_signed_in(self.scope):
             self._touch([EVERYTHING])
         else:
-            await self.close(NOT_SIGNED_IN)
+            await self._hang_up(NOT_SIGNED_IN)

@@ -77,6 +77,11 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 
 const readAgain = () => drawer()?.dataset.task && refreshParts("[data-drawer-part]", location.href);
-document.addEventListener("task-changed", (event) => event.detail.id === drawer()?.dataset.task && readAgain());
+document.addEventListener("task-changed", (event) => {
+  if (event.detail.id !== drawer()?.dataset.task) return;
+  const focused = document.activeElement;
+  if (slot().contains(focused) && !focused.checkVisibility()) slot().querySelector("#drawer-title").focus({ preventScroll: true });
+  readAgain();
+});
 setInterval(() => !document.hidden && readAgain(), AGAIN);
 mark();

@@ -31,7 +31,7 @@ def test_a_wrong_password_is_told_without_telling_which_half_was_wrong(client: C
     """The page comes again with one sentence."""
     response = client.post("/login/", {"username": "operator", "password": "wrong"})
     assert response.status_code == 200
-    assert "correct username and password" in response.content.decode()
+    assert "This user name and password do not go together." in response.content.decode()
 
 
 def test_signing_out_ends_the_session(client: Client, operator: User) -> None:

@@ -192,6 +192,13 @@ def test_one_device_more_is_said_in_the_singular(console: Console, package: Upda
     assert "1 device more than you reviewed." in page.text
 
 
+def test_the_versions_hint_is_that_of_the_method(console: Console, package: UpdatePackage) -> None:
+    """A dynamic update without a tick is refused, so nothing else is promised."""
+    page = console.post(address(package), asked(step="form", selection="1"))
+    assert '<span data-if="selection=0" hidden>' in page.html
+    assert '<span data-if="selection=1">Tick 1 to 10.' in page.html
+
+
 def test_the_form_counts_the_matching_devices_while_it_is_filled(console: Console, package: UpdatePackage) -> None:
     """By the launch's own statement; an unfinished form shows a dash."""
     assert "Would be updated now 4" in console.post(address(package, "launch/matching/"), asked(), HTMX).text

@@ -13,11 +13,14 @@ import orjson
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.exceptions import StopConsumer
 from channels.layers import channel_layers
 from django.contrib.sessions.models import Session
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from structlog.testing import capture_logs
+from uvicorn.protocols.utils import ClientDisconnected
 
 from batches_app.domain.states import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, BatchStatus
 from batches_app.models import Batch, BatchCounts, PackageCounts, Task
@@ -73,8 +76,14 @@ class Page:
     def __init__(self, cookie: str, language: str = "en") -> None:
         headers = [(b"origin", b"http://127.0.0.1:8000"), (b"host", b"127.0.0.1:8000")]
         headers += [(b"cookie", f"sessionid={cookie}".encode()), (b"accept-language", language.encode())]
-        scope = {"type": "websocket", "path": "/ws/live/", "query_string": b"", "headers": headers, "subprotocols": []}
-        self._socket: Any = _communicator(application, scope)
+        self.scope: Any = {
+            "type": "websocket",
+            "path": "/ws/live/",
+            "query_string": b"",
+            "headers": headers,
+            "subprotocols": [],
+        }
+        self._socket: Any = _communicator(application, self.scope)
 
     async def open(self) -> None:
         await self._socket.send_input({"type": "websocket.connect"})
@@ -486,6 +495,36 @@ def test_a_person_who_signed_out_is_told_nothing_more(
         assert (await page.output())["code"] == 4401
 
     played(user, story)
+
+
+def test_a_person_who_leaves_makes_no_noise(user: User, batch: Batch) -> None:
+    """An ASGI server answers a send to a closed socket by an OSError; only other errors are logged."""
+    cookie = cookie_of(user)
+
+    async def play() -> None:
+        inputs: asyncio.Queue[Any] = asyncio.Queue()
+        tried = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                tried.set()
+                raise ClientDisconnected
+
+        for message in ({"type": "websocket.connect"}, watching(batch)):
+            inputs.put_nowait(message)
+        served = asyncio.ensure_future(application(Page(cookie).scope, inputs.get, send))
+        await asyncio.wait_for(tried.wait(), FRAME_SECONDS)
+        inputs.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        with contextlib.suppress(StopConsumer):
+            await asyncio.wait_for(served, FRAME_SECONDS)
+
+    with capture_logs() as logs:
+        async_to_sync(play)()
+    assert [line for line in logs if line["event"] == "live.failed"] == []
+
+
+def watching(batch: Batch) -> dict[str, Any]:
+    return {"type": "websocket.receive", "text": orjson.dumps({"watch": {"batch": batch.public_id}}).decode()}
 
 
 def test_a_reading_that_fails_closes_the_socket(user: User, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,7 @@ def test_the_information_tab_shows_what_the_seed_lists(console: Console) -> None
     """ID, name, signature, signature algorithm, version number, status and module; Download next to the signature."""
     package = make_package(make_product(), name="meter-main", version="4.2")
     page = console.get(f"/ota/packages/{package.public_id}/info/")
+    assert 'info/" aria-current="page">Update package information' in page.html
     for words in (
         f"Update package ID {package.public_id}",
         "Update package name meter-main",

@@ -27,6 +27,7 @@ def addresses(console: Console) -> list[str]:
         f"/ota/packages/{console.package('meter-firmware-next')}/verify/",
         "/ota/batches/",
         f"/ota/batches/{batch}/devices/",
+        f"/ota/batches/{batch}/devices/?device=meter-0001",
         *(f"/ota/batches/{batch}/devices/?dialog={name}" for name in ("cancel", "cancel-waiting")),
         f"/ota/batches/{batch}/info/",
         *(f"/ota/batches/{batch}/info/?dialog={name}" for name in ("edit", "edit-rate", "edit-tags")),

@@ -211,7 +211,8 @@ def see_the_device_list(page: Page, package: UpdatePackage, upgrading: Task) -> 
     for name, count in {"SUCCEEDED": "1", "FAILED": "8", "CANCELED": "5"}.items():
         expect(page.locator(f"[data-count={name}]").first).to_have_text(count)
     page.get_by_role("link", name=f"View {upgrading.device_name}").click()
-    row(page, upgrading).get_by_role("button", name=re.compile("^Cancel")).click()
+    drawer = page.get_by_role("complementary", name=upgrading.device_name)
+    drawer.get_by_role("button", name="Cancel").click()
     expect(row(page, upgrading).locator("[data-cell=state]")).to_have_text("Canceled")
     assert status_of([upgrading]) == [CANCELED]
 

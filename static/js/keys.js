@@ -15,7 +15,7 @@ function walk(by) {
   if (!rows.length) return;
   const here = rows.findIndex((row) => row.contains(document.activeElement));
   const next = rows[Math.min(rows.length - 1, Math.max(0, here + by))] ?? rows[0];
-  const place = next.querySelector("a, input:not(:disabled), button") ?? next;
+  const place = next.querySelector("a[data-drawer]") ?? next.querySelector("a, input:not(:disabled), button") ?? next;
   place.focus();
   next.scrollIntoView({ block: "nearest" });
 }

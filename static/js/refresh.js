@@ -32,10 +32,11 @@ export function refresh(element, address, selector = "") {
   if (element) soon(`${address} ${selector}`, address, (page) => {
     if (selector) replace(element, page.querySelector(selector));
     else if (element.isConnected) fill(element, page.body);
+    document.dispatchEvent(new CustomEvent("rows-changed"));
   });
 }
 
-/** Replace all parts of the page that match, each by the one of the same id, with one request. */
+/** Replace all parts of the page that match, each by the one of the same id, with one request. They hold no rows. */
 export function refreshParts(selector, address) {
   soon(`${address} ${selector}`, address, (page) => {
     for (const part of document.querySelectorAll(selector)) replace(part, page.getElementById(part.id));
@@ -44,7 +45,7 @@ export function refreshParts(selector, address) {
 
 function fill(element, fresh) {
   element.replaceChildren(...fresh.childNodes);
-  shown(element);
+  window.htmx?.process(element);
 }
 
 function replace(element, fresh) {
@@ -52,10 +53,5 @@ function replace(element, fresh) {
   const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
   element.replaceWith(fresh);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-  shown(fresh);
-}
-
-function shown(element) {
-  window.htmx?.process(element);
-  document.dispatchEvent(new CustomEvent("rows-changed"));
+  window.htmx?.process(fresh);
 }

@@ -179,7 +179,7 @@ def test_each_count_of_the_review_opens_its_list(
         dialog = console.post(address(package), asked(list=part), DIALOG)
         assert ("<html" in dialog.html, re.findall(r"meter-\d+", dialog.text)) == (False, [found.name])
     first = console.post(address(package), asked(list="updated"))
-    assert ("Nothing has been sent." in first.text, "Devices behind this count" in first.text) == (True, True)
+    assert ("Nothing has been sent." in first.text, "Devices that will be updated" in first.text) == (True, True)
     after = re.search(r'value="(updated:\d+)"', first.html)
     assert after is not None
     second = console.post(address(package), asked(list=after[1]), HTMX)

@@ -30,8 +30,11 @@ function soon(key, address, put, pause = PAUSE) {
 /** Fill an element with what the server shows at `address` now; with a selector, replace it by that part of the page. */
 export function refresh(element, address, selector = "") {
   if (element) soon(`${address} ${selector}`, address, (page) => {
-    if (selector) replace(element, page.querySelector(selector));
-    else if (element.isConnected) fill(element, page.body);
+    if (!selector) {
+      if (element.isConnected) fill(element, page.body);
+      return;
+    }
+    replace(element, page.querySelector(selector));
     document.dispatchEvent(new CustomEvent("rows-changed"));
   });
 }

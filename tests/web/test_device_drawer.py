@@ -97,6 +97,7 @@ def test_what_is_done_in_the_drawer_shows_there(console: Console, batch: Batch) 
     answer = console.post(f"{address}cancel/", {"device": "meter-one"}, DRAWER)
     assert ("data-ended" in answer.html, "data-open" in answer.html) == (True, False)
     assert "An operator canceled this update." in answer.text
+    assert "Canceled by operator" in answer.text
     assert "The update of meter-one is canceled." in answer.response["HX-Trigger"]
     back = console.post(f"{address}re-upgrade/", {"device": "meter-one"})
     assert back.location == f"/ota/batches/{batch.public_id}/devices/?device=meter-one"

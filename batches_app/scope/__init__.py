@@ -1,7 +1,6 @@
 """Who is in a batch, who is out, and why: one builder for dry run, launch and matching."""
 
 from batches_app.scope.dry_run import (
-    Fate,
     ScopeCounts,
     Since,
     count_scope,
@@ -9,6 +8,7 @@ from batches_app.scope.dry_run import (
     measure,
     slice_end,
 )
+from batches_app.scope.fates import Fate
 from batches_app.scope.listing import ScopeDevice, list_scope
 from batches_app.scope.members import (
     LAST_ID,

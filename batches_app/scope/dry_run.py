@@ -5,11 +5,12 @@ Asks the conditions of `members`, like the launch does. Reads only, without lock
 
 import hashlib
 from dataclasses import dataclass, replace
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Final, NamedTuple
 
 from batches_app.domain.policy import gray_count
 from batches_app.models import Batch
+from batches_app.scope.fates import Fate, Lane, busy_policy_of, lanes_of
 from batches_app.scope.members import (
     Out,
     Scope,
@@ -26,16 +27,6 @@ from batches_app.sql.fragments import Fragment, all_of, fetch, join, statement
 
 EVERYWHERE: Final = Window()
 _MOST_DIGITS: Final = 9
-
-
-class Lane(IntEnum):
-    """What holds a device's lane (rules.md §7)."""
-
-    FREE = 0
-    WAITING = 1
-    """An unfinished update that may be overwritten, if the policy says so."""
-    UPGRADING = 2
-    """An update that may not be overwritten."""
 
 
 class Since(Enum):
@@ -129,33 +120,6 @@ class ScopeCounts:
         return self.busy_waiting_count + self.busy_upgrading_count if is_left_out else 0
 
 
-class Fate(Enum):
-    """What a launch would do with a device that no reason leaves out."""
-
-    UPDATED = "updated"
-    CONFLICT = "conflict"
-    OVERWRITTEN = "overwritten"
-    LEFT_OUT = "left_out"
-
-
-def busy_policy_of(scope: Scope) -> int:
-    """In multi-module mode the newer update of the same module overwrites the older by itself (rules.md §7)."""
-    is_default = scope.busy_policy == Batch.BusyPolicy.FAIL
-    return Batch.BusyPolicy.OVERWRITE if scope.is_multi_module and is_default else scope.busy_policy
-
-
-def lanes_of(scope: Scope, fate: Fate) -> frozenset[Lane]:
-    """The lanes whose devices meet this fate."""
-    busy = {
-        Batch.BusyPolicy.FAIL: {Fate.CONFLICT: {Lane.WAITING, Lane.UPGRADING}},
-        Batch.BusyPolicy.OVERWRITE: {Fate.CONFLICT: {Lane.UPGRADING}, Fate.OVERWRITTEN: {Lane.WAITING}},
-        Batch.BusyPolicy.LEAVE_OUT: {Fate.LEFT_OUT: {Lane.WAITING, Lane.UPGRADING}},
-    }[Batch.BusyPolicy(busy_policy_of(scope))]
-    if fate is not Fate.UPDATED:
-        return frozenset(busy.get(fate, ()))
-    return frozenset({Lane.FREE} | busy.get(Fate.OVERWRITTEN, set()))
-
-
 def _first_out(scope: Scope) -> Fragment:
     cases = [Fragment(f"WHEN ({rule.text}) IS NOT TRUE THEN {out:d}", rule.values) for out, rule in conditions(scope)]
     return statement("CASE {cases} ELSE 0 END", cases=join(" ", cases))
@@ -201,9 +165,8 @@ def count_scope(scope: Scope) -> ScopeCounts:
 
 
 def _counted(scope: Scope, rows: list[tuple[Out, Lane, int, int, int]]) -> ScopeCounts:
-    is_left_out = scope.busy_policy == Batch.BusyPolicy.LEAVE_OUT
     matching = [row for row in rows if row[0] is Out.IN]
-    taken = [row for row in matching if not is_left_out or row[1] is Lane.FREE]
+    taken = [row for row in matching if row[1] not in lanes_of(scope, Fate.LEFT_OUT)]
     eligible_count = sum(n for _, _, n, _, _ in taken)
     matched_count = eligible_count
     if scope.gray_percent is not None and scope.gray_ceiling is None:

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from batches_app.scope.dry_run import Fate, Lane, judged, lanes_of
+from batches_app.scope.dry_run import judged
+from batches_app.scope.fates import Fate, Lane, lanes_of
 from batches_app.scope.members import Out, Scope
 from batches_app.sql.fragments import Fragment, fetch, statement
 

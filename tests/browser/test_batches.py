@@ -71,7 +71,7 @@ def test_rate_and_tags_are_edited_and_the_batch_canceled_while_it_runs(page: Pag
     expect(question.get_by_text("Keep batch")).to_be_focused()
     question.get_by_role("button", name=re.compile(r"^Cancel \d+ updates?$")).click()
     expect(page.locator(".title").get_by_text("Canceled").first).to_be_visible(timeout=LONG)
-    assert wait_until(lambda: console.counts(batch)["CANCELED"] >= DEVICES - 3, 30)
+    assert wait_until(lambda: console.counts(batch)["CANCELED"] >= sum(console.counts(batch).values()) - 3, 30)
     counts = console.counts(batch)
     assert wait_until(lambda: count(page, "CANCELED") == counts["CANCELED"], 10)
     assert counts["QUEUED"] == counts["NOTIFIED"] == counts["IN_PROGRESS"] == 0
@@ -88,7 +88,8 @@ def test_ticked_devices_are_canceled_and_the_others_go_on(page: Page, console: C
     page.get_by_role("button", name="Cancel update").click()
     page.get_by_role("alertdialog").get_by_role("button", name="Cancel 2 updates").click()
     assert wait_until(lambda: console.counts(batch)["CANCELED"] == 2, 30)
-    assert console.counts(batch)["QUEUED"] >= DEVICES - 5
+    counts = console.counts(batch)
+    assert counts["QUEUED"] >= sum(counts.values()) - 5
     console.api.post(f"batches/{batch}/cancel/", json={})
     assert wait_until(lambda: console.counts(batch)["QUEUED"] == 0, 30)
 

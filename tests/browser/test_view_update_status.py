@@ -193,6 +193,7 @@ def edit_tags_only_while_upgrading(page: Page, batch: Batch, verify: Batch) -> N
     expect(page.get_by_role("dialog").locator("input[name=rate_base_per_minute]")).to_have_count(0)
     page.get_by_role("dialog").locator("input[name=rate_per_minute]").fill("90")
     page.get_by_role("dialog").get_by_role("button", name="Set to 90").click()
+    expect(page.get_by_text("Push rate saved. In effect within 5 s.")).to_be_visible()
     assert wait_until(lambda: Batch.objects.get(pk=batch.pk).rate_per_minute == 90, 30)
     assert list(batch.tags.values_list("key", "value")) == [("wave", "3")]
 

@@ -78,7 +78,7 @@ def test_an_open_drawer_follows_its_device(page: Page, console: Console) -> None
 def test_a_dialog_by_its_link_leaves_the_page_behind_it_alone(page: Page, console: Console, width: int) -> None:
     """The harmless button has the focus; the list is where it was, and nothing is off the screen."""
     page.set_viewport_size({"width": width, "height": 844})
-    batch = launch(page, console, "meter-delta", rate="1")
+    batch = launch(page, console, "meter-radio", rate="1")
     expect(page.locator("tr[data-task]").first).to_be_visible(timeout=LONG)
     page.goto(f"/ota/batches/{batch}/devices/?dialog=cancel")
     dialog = page.get_by_role("alertdialog")

@@ -39,13 +39,14 @@ from batches_app.domain.states import (
     is_unfinished,
 )
 from batches_app.engine.notification import Notifications
+from batches_app.engine.recorder import THREADS as RECORDER_THREADS
 from batches_app.engine.recorder import Recorder
 from batches_app.models import Batch, BatchCounts, Task
 from batches_app.sql import dispatch as sql
 from batches_app.transitions import Transitions, context_of
 from devices_app.ports import Clock, Publisher, PublisherUnavailable, PushToken
 from devices_app.protocol import topics
-from ota_console.core.db import database_now
+from ota_console.core.db import database_now, is_postgresql
 
 STATUSES: Final = tuple(TaskStatus)
 MAX_UNRECORDED: Final = 3 * UNLIMITED_GRANT
@@ -239,7 +240,7 @@ def run(
 ) -> int:
     """Drive all open batches for a while; answers how many tasks were pushed or settled. The caller holds the lease."""
     stopping = stop or threading.Event()
-    recorder = Recorder(publisher, clock)
+    recorder = Recorder(publisher, clock, thread_count=RECORDER_THREADS if is_postgresql() else 1)
     recorder.start()
     total = 0
     until = time.monotonic() + seconds

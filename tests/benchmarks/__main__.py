@@ -18,6 +18,7 @@ from typing import Final
 import django
 from django.core.management import call_command
 
+from ota_console.core import garbage
 from tests import servers
 from tests.benchmarks.measure import table
 
@@ -45,6 +46,7 @@ def main() -> int:
         django.setup()
         call_command("migrate", verbosity=0)
         rows = import_module("tests.benchmarks.rows")  # it imports models, which Django must be ready for
+        garbage.search_rarely()  # as in a worker
         results = rows.run(
             device_count=options.devices,
             repeats=options.repeats,

@@ -320,7 +320,10 @@ class Task(models.Model):
 class TaskEvent(models.Model):
     """A line of a task's history (rules.md §7). A cancel of many writes none: `selectors.history` adds it."""
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="history", db_index=False)
+    task = models.ForeignKey(
+        Task, on_delete=models.CASCADE, related_name="history", db_index=False, db_constraint=False
+    )
+    """Not checked by the database: lines are written in the transaction that holds the task's lock (decisions/0011)."""
     at = models.DateTimeField()
     kind = models.SmallIntegerField()
     status = models.SmallIntegerField()

@@ -7,9 +7,9 @@ is not known here (`downloads` asks). Devices send no authentication header, so 
 
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
 from enum import Enum
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 MAX_LIFETIME: Final = timedelta(days=7)
@@ -22,7 +22,7 @@ MAX_POSITION: Final = 20
 _LABEL: Final = b"ota-console download link 1"
 _SIGNATURE_BYTES: Final = 16
 _PATH: Final = re.compile(r"/([dp])/([0-9A-Za-z]{26})/([1-9][0-9]?)", re.ASCII)
-_QUERY: Final = re.compile(r"e=([0-9]{10,11})&s=([0-9A-Za-z_-]{22})", re.ASCII)
+_QUERY: Final = re.compile(r"e=([0-9]{10,11})&s=([0-9a-f]{32})", re.ASCII)
 
 
 class LinkKind(Enum):
@@ -93,8 +93,8 @@ def check_path(path: str, query: str, *, now: datetime, key: bytes) -> Link | Li
 
 
 def _signature(path: str, expires: int, key: bytes) -> str:
-    digest = hmac.digest(key, f"{path}?{expires}".encode(), "sha256")
-    return urlsafe_b64encode(digest[:_SIGNATURE_BYTES])[:-2].decode()
+    """Keyed BLAKE2 (RFC 7693): as good as an HMAC, in a fraction of its time; a link is made for every push."""
+    return blake2b(f"{path}?{expires}".encode(), digest_size=_SIGNATURE_BYTES, key=key).hexdigest()
 
 
-_LONGEST_SIGNED_PATH: Final = len("/d//20?e=&s=") + 26 + 11 + 22
+_LONGEST_SIGNED_PATH: Final = len("/d//20?e=&s=") + 26 + 11 + 2 * _SIGNATURE_BYTES

@@ -137,6 +137,10 @@ _FAILURES: Final = (
     "JOIN batches_app_batch b ON b.id = x.batch_id "
     "GROUP BY x.batch_id, x.reason, x.source_version HAVING sum(x.stored) <> sum(x.counted)"
 )
+_ORPHANS: Final = (
+    f"SELECT 'history', 'lines without a device update', count(*), {_ZEROS}, 0, {_ZEROS} FROM batches_app_taskevent e "
+    "LEFT JOIN batches_app_task t ON t.id = e.task_id WHERE t.id IS NULL HAVING count(*) > 0"
+)
 _DIFFERENCES: Final = (
     f"WITH by_batch AS (SELECT batch_id AS owner_id, {_SUMS} FROM batches_app_task GROUP BY batch_id), "
     f"by_package AS (SELECT b.package_id AS owner_id, {', '.join(f'sum(t.{name}) AS {name}' for name in _NAMES)} "
@@ -144,21 +148,21 @@ _DIFFERENCES: Final = (
     + _compared("batch", "batches_app_batchcounts", "batches_app_batch", "batch_id", "by_batch")
     + " UNION ALL "
     + _compared("package", "batches_app_packagecounts", "packages_app_updatepackage", "package_id", "by_package")
-    + f" UNION ALL {_FAILURES} ORDER BY 1, 2"
+    + f" UNION ALL {_FAILURES} UNION ALL {_ORPHANS} ORDER BY 1, 2"
 )
 
 
 def differences() -> list[Difference]:
     """Recount everything in one statement, that is in one snapshot.
 
-    Reads every task once, and the failed ones twice.
+    Reads every task once, the failed ones twice, and looks for lines of history that belong to none.
     """
     found = []
     for kind, owner, *numbers in fetch(Fragment(_DIFFERENCES)):
         stored, counted = numbers[: len(_NAMES)], numbers[len(_NAMES) :]
         for name, left, right in zip(_NAMES, stored, counted, strict=True):
             if left != right:
-                column = "count" if kind == "failures" else name
+                column = "count" if kind in ("failures", "history") else name
                 found.append(Difference(kind, owner, column, int(left), int(right)))
     return found
 

@@ -3,6 +3,7 @@
 Names and ids are numbered, so that both ways of a row find the same rows. Must not measure anything.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,11 +54,12 @@ def settle() -> None:
     """After rows were replaced, before a measurement: true statistics, no dead rows, nothing left to write to disk."""
     run("VACUUM ANALYZE")
     run("CHECKPOINT")
+    os.sync()
 
 
 def make_fleet(device_count: int, now: datetime, *, has_offline: bool) -> Fleet:
     """An empty database with one fleet in it."""
-    run("TRUNCATE devices_app_product CASCADE")
+    run("TRUNCATE devices_app_product, batches_app_taskevent CASCADE")
     product = factories.make_product()
     module = factories.default_module(product)
     online = f"number %% {OFFLINE_EACH} <> 0" if has_offline else "true"
@@ -83,7 +85,8 @@ def make_fleet(device_count: int, now: datetime, *, has_offline: bool) -> Fleet:
 
 def drop_tasks() -> None:
     """No batch, no task, no event; the fleet stays, and is on its old version again."""
-    run("TRUNCATE batches_app_batch, outbox_outboxmessage, gateway_appliedentry, devices_app_dropcount CASCADE")
+    run("TRUNCATE batches_app_batch, batches_app_taskevent, outbox_outboxmessage, devices_app_dropcount CASCADE")
+    run("TRUNCATE gateway_appliedentry")
     run("DELETE FROM batches_app_packagecounts")
     run("UPDATE devices_app_moduleversion SET version = %s WHERE version <> %s", OLD_VERSION, OLD_VERSION)
 

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from batches_app.domain.states import TaskStatus
 from batches_app.engine import runs
 from batches_app.engine.reconcile import check_consistency, open_batches, reconcile_batch, repair_slice
-from batches_app.models import Batch, BatchCounts, FailureCount, PackageCounts, Task
+from batches_app.models import Batch, BatchCounts, FailureCount, PackageCounts, Task, TaskEvent
 from batches_app.scope import Window
 from devices_app.models import Device, Product
 from ota_console.core.clock import FakeClock
@@ -147,6 +147,14 @@ class TestConsistency:
             call_command("check_consistency", stdout=out, no_color=True)
         assert left.value.code == 1
         assert f"batch {batch.public_id}: queued is 5, its tasks say 1" in out.getvalue()
+
+    def test_history_without_its_update_is_told(self, product: Product, batch: Batch) -> None:
+        """The database does not check it line by line (decisions/0011)."""
+        TaskEvent.objects.create(task_id=make_task(batch, make_device(product)).pk, at=NOW, kind=1, status=2)
+        assert check_consistency() == []
+        TaskEvent.objects.create(task_id=10**9, at=NOW, kind=1, status=2)
+        ((kind, _, column, stored, counted),) = check_consistency()
+        assert (kind, column, stored, counted) == ("history", "count", 1, 0)
 
     def test_counters_without_a_row_are_missed(self, product: Product, batch: Batch) -> None:
         """A batch with tasks whose counters were lost."""

@@ -53,7 +53,7 @@ def test_a_link_looks_as_documented() -> None:
     path, query = sign()
     assert path == f"/d/{TASK}/1"
     assert query.startswith("e=1795165200&s=")
-    assert len(query) == len("e=1795165200&s=") + 22
+    assert len(query) == len("e=1795165200&s=") + 32
 
 
 @given(lifetimes)

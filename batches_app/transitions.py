@@ -19,7 +19,6 @@ from django.db.models import QuerySet
 from batches_app.domain.states import (
     FAILED,
     QUEUED,
-    BatchStatus,
     Decision,
     Event,
     Policy,
@@ -233,13 +232,7 @@ class Transitions:
         ended = [task for change in ends for task in change.tasks if task.device_id]
         if not ended:
             return
-        lanes = set(
-            Batch.objects.filter(
-                selection=Batch.Selection.DYNAMIC,
-                status=BatchStatus.IN_PROGRESS,
-                product__in={t.batch.product_id for t in ended},
-            ).values_list("product_id", "module_id")
-        )
+        lanes = sql.dynamic_lanes({task.batch.product_id for task in ended})
         wanted = [
             (task.device_id, module)
             for task in ended

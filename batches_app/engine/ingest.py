@@ -15,7 +15,6 @@ from batches_app.domain.states import (
     IN_PROGRESS,
     NOTIFIED,
     SUCCEEDED,
-    BatchStatus,
     DeviceFailure,
     Progress,
     Pulled,
@@ -26,7 +25,6 @@ from batches_app.domain.versions import is_older
 from batches_app.engine.arrivals import Arrivals, Known
 from batches_app.engine.device_log import DeviceLog
 from batches_app.engine.notification import Notifications, read_block
-from batches_app.models import Batch
 from batches_app.sql import tasks as task_sql
 from batches_app.transitions import LockedTask, Transitions
 from devices_app import presence, sql
@@ -272,13 +270,7 @@ class _Ingest:
         """Queue devices for their products' running dynamic batches; module None: all that such batches update."""
         if not wanted:
             return
-        lanes = set(
-            Batch.objects.filter(
-                selection=Batch.Selection.DYNAMIC,
-                status=BatchStatus.IN_PROGRESS,
-                product__in={product for _, _, product in wanted},
-            ).values_list("product_id", "module_id")
-        )
+        lanes = task_sql.dynamic_lanes({product for _, _, product in wanted})
         pairs = [
             (device, lane_module)
             for device, module, product in wanted

@@ -3,10 +3,10 @@
 Reads batches and package files, writes nothing. The wire format lives in `devices_app.protocol.payloads`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from django.conf import settings
@@ -28,13 +28,24 @@ def _link_key(secret: str) -> bytes:
     return links.derive_key(secret)
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
-    """What all tasks of a batch are told, links aside."""
+KNOWN_BATCHES: Final = 64
+"""Batches whose notice is kept in mind: more than push at the same time."""
+_MARK: Final = ids.new_public_id()
+"""Stands where a link belongs until it is cut out; nobody outside this process knows it."""
+
+
+class _Told(NamedTuple):
+    """What all tasks of a batch are told, with `_MARK` for links."""
 
     notice: Notice
     positions: tuple[int, ...]
     is_over_mqtt: bool
+
+
+class _Template(NamedTuple):
+    """What all tasks of a batch are told at one moment."""
+
+    told: _Told
     pieces: tuple[bytes, ...]
     """A push with the links cut out, to be joined by them; one piece where there are none (over MQTT)."""
 
@@ -50,7 +61,6 @@ class Notifications:
         self._now = now
         self._expires_at = now + links.MAX_LIFETIME
         self._message_id = int(now.timestamp() * 1000)
-        self._mark = ids.new_public_id(now)
         self._key = _link_key(settings.SECRET_KEY)
         self._base_url = links.checked_base_url(settings.DOWNLOAD_URL)
         self._templates: dict[int, _Template] = {}
@@ -61,10 +71,10 @@ class Notifications:
         Put together from pieces that were encoded once: the text between the links is the same for all (hot path).
         """
         template = self._template(batch_id)
-        if template.is_over_mqtt:
+        if template.told.is_over_mqtt:
             return payloads.push(self._notice(template, task_public_id, task_id), self._message_id)
         payload = template.pieces[0]
-        for position, piece in zip(template.positions, template.pieces[1:], strict=True):
+        for position, piece in zip(template.told.positions, template.pieces[1:], strict=True):
             payload += orjson.dumps(self._url(task_public_id, position))[1:-1] + piece
         return payload
 
@@ -75,17 +85,17 @@ class Notifications:
     def _template(self, batch_id: int) -> _Template:
         template = self._templates.get(batch_id)
         if template is None:
-            template = self._templates[batch_id] = _template(batch_id, self._mark, self._message_id)
+            template = self._templates[batch_id] = _template(batch_id, self._message_id)
         return template
 
     def _notice(self, template: _Template, task_public_id: str, task_id: int) -> Notice:
-        if template.is_over_mqtt:
-            return replace(template.notice, stream_id=task_id)
+        if template.told.is_over_mqtt:
+            return replace(template.told.notice, stream_id=task_id)
         files = tuple(
             replace(file, url=self._url(task_public_id, position))
-            for file, position in zip(template.notice.files, template.positions, strict=True)
+            for file, position in zip(template.told.notice.files, template.told.positions, strict=True)
         )
-        return replace(template.notice, files=files)
+        return replace(template.told.notice, files=files)
 
     def _url(self, task_public_id: str, position: int) -> str:
         link = links.Link(links.LinkKind.DEVICE, task_public_id, position)
@@ -93,26 +103,29 @@ class Notifications:
         return self._base_url + path
 
 
-def _template(batch_id: int, mark: str, message_id: int) -> _Template:
-    """`mark` stands where a link belongs; nobody outside this process knows it."""
-    batch = Batch.objects.select_related("package", "module").prefetch_related("tags").get(pk=batch_id)
+def _template(batch_id: int, message_id: int) -> _Template:
+    """One query for a batch that was read before and not edited since."""
+    versions = Batch.objects.values_list("public_id", "updated_at", "package__updated_at").get(pk=batch_id)
+    told = _told_by(*versions)
+    return _Template(told, tuple(payloads.push(told.notice, message_id).split(_MARK.encode())))
+
+
+@lru_cache(maxsize=KNOWN_BATCHES)
+def _told_by(public_id: str, _updated_at: datetime, _package_updated_at: datetime) -> _Told:
+    """Every edit of a batch, its tags included, or of its package moves one of the times (files never change)."""
+    batch = Batch.objects.select_related("package", "module").prefetch_related("tags").get(public_id=public_id)
     package = batch.package
     files = package_files(package.pk)
     notice = Notice(
         version=batch.target_version,
         sign_method=package.sign_method,
-        files=tuple(NoticeFile(f.name, f.size_bytes, mark, f.md5, f.sha256) for f in files),
+        files=tuple(NoticeFile(f.name, f.size_bytes, _MARK, f.md5, f.sha256) for f in files),
         module=batch.module.name,
         is_delta=package.kind == package.Kind.DELTA,
         tags={tag.key: tag.value for tag in batch.tags.all()},
         custom_info=package.custom_info,
     )
-    return _Template(
-        notice=notice,
-        positions=tuple(f.position for f in files),
-        is_over_mqtt=batch.download_protocol == Batch.Protocol.MQTT,
-        pieces=tuple(payloads.push(notice, message_id).split(mark.encode())),
-    )
+    return _Told(notice, tuple(f.position for f in files), batch.download_protocol == Batch.Protocol.MQTT)
 
 
 def read_block(package_id: int, request: FileDownload) -> bytes | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from batches_app.domain.states import SUCCEEDED, TaskFacts
+from batches_app.domain.states import SUCCEEDED, BatchStatus, TaskFacts
 from ota_console.core.db import bulk_execute, bulk_fetch, is_postgresql, keys_in, keys_text, time_text
 from ota_console.core.rows import row_source, rows_of
 
@@ -162,6 +162,13 @@ def move_failure_counts(deltas: Mapping[tuple[int, int, str], int]) -> None:
         "AND batches_app_failurecount.source_version = x.source_version",
         moved.parameters,
     )
+
+
+def dynamic_lanes(products: Iterable[int]) -> set[tuple[int, int]]:
+    """(product id, module id) of these products' running dynamic batches; few, by a partial index."""
+    running = f"selection = 1 AND status = {BatchStatus.IN_PROGRESS:d}"
+    statement = f"SELECT product_id, module_id FROM batches_app_batch WHERE {running} AND {keys_in('product_id')}"
+    return {(product, module) for product, module in bulk_fetch(statement, (keys_text(products),))}
 
 
 def request_matches(rows: Iterable[tuple[int, int]], *, is_new_version: bool, now: datetime) -> None:

@@ -257,14 +257,12 @@ class _Ingest:
         sql.insert_versions([(*key, *changes[-1]) for key, changes in by_key if not changes[0].previous], self.now)
         by_id = self.arrivals.by_id
         told = [
-            events.version_changed(
-                device=by_id[device].public_id, module=module, version=change.version, previous=change.previous
-            )
+            (by_id[device].public_id, module, change.version, change.previous)
             for (device, module), changes in by_key
             for change in changes
         ]
-        outbox.append(events=told, now=self.now)
-        self._request_matches([(device, module, by_id[device].product_id) for device, module in sorted(self.changes)])
+        outbox.append(events=[events.versions_changed(told)], now=self.now)
+        self._request_matches([(device, module, by_id[device].product_id) for (device, module), _ in by_key])
 
     def _request_matches(self, wanted: list[tuple[int, int | None, int]]) -> None:
         """Queue devices for their products' running dynamic batches; module None: all that such batches update."""

@@ -12,8 +12,8 @@ batch.changed: batch, package
     A batch was made, or its own facts changed: status, pause, rate, progress of launch or cancel.
 package.changed: package
     A package was made, edited, verified or deleted.
-version.changed: device, module, version, previous
-    A device reported another version.
+versions.changed: rows: [[device, module, version, previous], …]
+    Devices reported other versions than before.
 presence.changed: device, online
     A device came online or went offline.
 """
@@ -27,11 +27,13 @@ TASKS_CHANGED: Final = "tasks.changed"
 TASKS_RANGE: Final = "tasks.range"
 BATCH_CHANGED: Final = "batch.changed"
 PACKAGE_CHANGED: Final = "package.changed"
-VERSION_CHANGED: Final = "version.changed"
+VERSIONS_CHANGED: Final = "versions.changed"
 PRESENCE_CHANGED: Final = "presence.changed"
 
 TaskRow = tuple[str, str, int, int, int | None]
 """Task, device, status, previous status, progress."""
+VersionRow = tuple[str, int, str, str]
+"""Device, module, version, previous version."""
 
 
 def tasks_changed(*, batch: str, rows: Sequence[TaskRow]) -> Event:
@@ -54,9 +56,9 @@ def package_changed(*, package: str) -> Event:
     return {"kind": PACKAGE_CHANGED, "package": package}
 
 
-def version_changed(*, device: str, module: int, version: str, previous: str) -> Event:
-    """A device reported a version of a module that differs from its last one."""
-    return {"kind": VERSION_CHANGED, "device": device, "module": module, "version": version, "previous": previous}
+def versions_changed(rows: Sequence[VersionRow]) -> Event:
+    """Devices reported versions of modules that differ from their last ones, in this order."""
+    return {"kind": VERSIONS_CHANGED, "rows": rows}
 
 
 def presence_changed(*, device: str, is_online: bool) -> Event:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from batches_app.domain.states import EventKind, TaskStatus
-from batches_app.models import Batch, BatchCounts, Task, TaskEvent
+from batches_app.models import Batch, Task, TaskEvent
 from devices_app.models import DropCount, ModuleVersion
 from devices_app.protocol import topics
 from ota_console.core import clock
@@ -83,10 +83,9 @@ class Ingest:
     def _wait_until_through(self, batch: Batch, start: float) -> float:
         """The moment of the last commit. Asks seldom while much is left: on two cores asking costs the product time."""
         expected = self._fleet.device_count
-        counts = BatchCounts.objects.filter(batch=batch).values_list("succeeded", flat=True)
         first = 0.0
         while (now := monotonic()) < start + MOST_SECONDS:
-            done = counts.get()
+            done = fleet.value("SELECT succeeded FROM batches_app_batchcounts WHERE batch_id = %s", batch.pk)
             if done == expected:
                 return monotonic()
             first = first or (now if done else 0.0)

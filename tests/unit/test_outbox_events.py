@@ -8,7 +8,7 @@ def test_every_event_is_an_object_with_its_kind() -> None:
         events.tasks_range(batch="b", status=1, count=5),
         events.batch_changed(batch="b", package="p"),
         events.package_changed(package="p"),
-        events.version_changed(device="d", module=1, version="2", previous="1"),
+        events.versions_changed([("d", 1, "2", "1")]),
         events.presence_changed(device="d", is_online=True),
     ]
     assert [event["kind"] for event in told] == [
@@ -16,6 +16,6 @@ def test_every_event_is_an_object_with_its_kind() -> None:
         "tasks.range",
         "batch.changed",
         "package.changed",
-        "version.changed",
+        "versions.changed",
         "presence.changed",
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from batches_app.domain.states import (
@@ -109,9 +110,10 @@ def reach(tasks: list[Task], statuses: Sequence[TaskStatus]) -> None:
 
 def test_the_procedure(page: Page, package: UpdatePackage, server: Rig) -> None:
     """From the navigation to each tab: types, labels, forms, reasons, edits, cancels, device list, download."""
-    batch = make_batch(package, rate_per_minute=60)
+    with transaction.atomic():  # else the server may find a batch without updates, and end it
+        batch = make_batch(package, rate_per_minute=60)
+        tasks = {status: task(batch, status) for status in TaskStatus}
     verify = make_batch(package, kind=Batch.Kind.VERIFY, status=BatchStatus.COMPLETED, is_open=False)
-    tasks = {status: task(batch, status) for status in TaskStatus}
     offline = task(batch, QUEUED, is_online=False)
     failed = {reason: task(batch, FAILED, reason=reason) for reason in FAILURES}
     find_the_package(page)
@@ -171,8 +173,9 @@ def see_why_updates_failed(page: Page, failed: dict[Reason, Task]) -> None:
 def see_the_scheduled_form(page: Page, package: UpdatePackage) -> None:
     """To Be Pushed (Scheduled: YYYY/MM/DD hh:mm:ss)."""
     start = (clock.now() + timedelta(days=1)).replace(microsecond=0)
-    planned = make_batch(package, status=BatchStatus.PLANNED, schedule_at=start)
-    waiting = task(planned, QUEUED, not_before=start)
+    with transaction.atomic():
+        planned = make_batch(package, status=BatchStatus.PLANNED, schedule_at=start)
+        waiting = task(planned, QUEUED, not_before=start)
     page.goto(f"/ota/batches/{planned.public_id}/devices/")
     words = f"To Be Pushed (Scheduled: {start:%Y/%m/%d %H:%M:%S})"
     expect(row(page, waiting).locator("[data-cell=state]")).to_have_text(words)
@@ -234,8 +237,9 @@ def test_cancel_of_batches(page: Page, package: UpdatePackage) -> None:
     """A static batch is canceled with all its tasks. Of a dynamic one only the policy; its tasks too where ticked."""
     values: dict[str, Any] = {"selection": Batch.Selection.DYNAMIC, "source_versions": ["1.0"]}
     for is_ticked in (False, True):
-        batch = make_batch(package, **values)
-        ongoing = [task(batch, status) for status in UNFINISHED]
+        with transaction.atomic():
+            batch = make_batch(package, **values)
+            ongoing = [task(batch, status) for status in UNFINISHED]
         question = ask_to_cancel(page, batch)
         expect(question.get_by_label("Also cancel ongoing updates")).not_to_be_checked()
         if is_ticked:
@@ -244,8 +248,9 @@ def test_cancel_of_batches(page: Page, package: UpdatePackage) -> None:
         expect(page.locator(f"tr[data-batch='{batch.public_id}'] [data-batch-state]")).to_have_text("Canceled")
         expected = [CANCELED] * 4 if is_ticked else list(UNFINISHED)
         reach(ongoing, expected)
-    static = make_batch(package)
-    ongoing = [task(static, status) for status in UNFINISHED]
+    with transaction.atomic():
+        static = make_batch(package)
+        ongoing = [task(static, status) for status in UNFINISHED]
     ask_to_cancel(page, static).get_by_role("button", name="Cancel 4 updates").click()
     reach(ongoing, [CANCELED] * 4)
     assert Batch.objects.get(pk=static.pk).status == BatchStatus.CANCELED

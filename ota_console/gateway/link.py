@@ -178,7 +178,8 @@ class BrokerLink(threading.Thread):
         if message.qos:
             self._order.came(message.mid)
         batcher = self._batchers[partition_of(message.topic, len(self._batchers))]
-        batcher.put(Received(self.connection_no, *message))
+        if not batcher.put(Received(self.connection_no, *message)):  # it comes again; others wait for its turn
+            raise BrokerUnavailable("more messages than there is room for")
 
     def _serve(self, connection: BrokerConnection) -> None:
         while not self._stopping.is_set():

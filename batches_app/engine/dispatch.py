@@ -48,7 +48,6 @@ from devices_app.ports import Clock, Publisher, PublisherUnavailable, PushToken
 from devices_app.protocol import topics
 from ota_console.core.db import database_now, is_postgresql
 
-STATUSES: Final = tuple(TaskStatus)
 MAX_UNRECORDED: Final = 3 * UNLIMITED_GRANT
 """Chunks in flight: enough to keep broker and database busy, few enough to lose little in a crash (hotpath.md)."""
 
@@ -173,7 +172,7 @@ def _decide_due(batch: Batch, rows: Sequence[sql.DueRow], now: datetime) -> tupl
 def _facts_of(row: sql.DueRow, policy: Policy) -> TaskFacts:
     """What the rules of a push look at."""
     return TaskFacts(
-        status=STATUSES[row.status],
+        status=TaskStatus(row.status),
         policy=policy,
         push_no=row.push_no,
         source_version=row.source_version,
